@@ -1,0 +1,60 @@
+# One door to everything: `make help` lists it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help up test check format bench demo lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# A stamp is written last, so an installation that was interrupted is done again.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Daybook needs Python 3.11 or newer: make up PYTHON=python3.11'; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo 'Python has no venv module here (Debian: apt-get install python3-venv).'; exit 2; }
+	@touch $@
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.made
+	@echo 'Installing Daybook into $(VENV) (once) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo 'Installing the tools for tests and checks (once) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+up: $(VENV)/.installed ## run Daybook here: API, workers, embedded Postgres and Valkey
+	@exec $(BIN)/daybook up
+
+test: $(VENV)/.installed-dev ## every test, against real embedded services
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.installed-dev ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## measure, as ratios to something run in the same minute
+	$(BIN)/python -m benchmarks $(ARGS)
+
+demo: $(VENV)/.installed ## a tour over HTTP, from registration to shipment
+	@$(BIN)/daybook demo
+
+lock: $(VENV)/.installed-dev ## resolve the dependencies anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra build -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+clean: ## remove .venv, caches and var (all local data)
+	@echo 'This removes .venv, the caches and var with all its data.'
+	@printf 'Go on? [y/N] ' && read answer && [ "$$answer" = y ]
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What the system can be asked to do; one file a command, and `ls` is the menu."""

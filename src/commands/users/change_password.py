@@ -1,0 +1,33 @@
+"""Change a password: by its owner, who knows the present one. All other sessions end."""
+
+from uuid import UUID
+
+import msgspec
+
+from commands.aggregates import USER
+from commands.users.own_account import own
+from commands.work import Work
+from domain import user as domain
+from domain.session import InvalidCredentials, Unauthenticated
+
+
+class ChangePassword(msgspec.Struct, frozen=True, kw_only=True):
+    """The present password and the next."""
+
+    user_id: UUID
+    current_password: str
+    new_password: str
+
+
+async def change_password(work: Work, request: ChangePassword) -> None:
+    """Replace the password; `InvalidCredentials` if the present one is another."""
+    own(work, request.user_id)
+    domain.check_password("newPassword", request.new_password)
+    user = await work.target(USER, request.user_id)
+    domain.check_open(user)
+    if not await work.tools.passwords.fits(user.password_hash, request.current_password):
+        raise InvalidCredentials("The current password is wrong.")
+    if work.asker.session_id is None:
+        raise Unauthenticated
+    password_hash = await work.tools.passwords.hash(request.new_password)
+    work.add(request.user_id, domain.change_password(user, password_hash, work.asker.session_id))

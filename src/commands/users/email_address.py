@@ -1,0 +1,22 @@
+"""E-mail addresses as accounts have them: checked, in a normal form, reserved for one account."""
+
+from email_validator import EmailNotValidError, validate_email
+
+from domain.refusal import Invalid
+from domain.user import LONGEST_EMAIL
+
+
+def checked_email(email: str) -> str:
+    """Return the address in its normal form (RFC 5321, 6531); `Invalid` if it is none.
+
+    Nothing is looked up in the network: whether mail arrives there shows when it is sent.
+    """
+    try:
+        found = validate_email(
+            email.strip(), check_deliverability=False, globally_deliverable=False
+        )
+    except (EmailNotValidError, UnicodeError):
+        raise Invalid.field("email", "This is not an e-mail address.") from None
+    if "." not in found.ascii_domain or len(found.normalized) > LONGEST_EMAIL:
+        raise Invalid.field("email", "This is not an e-mail address.")
+    return found.normalized

@@ -1,0 +1,60 @@
+"""Brings a database to this release's schema: one process at a time, the others wait for it."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+LOCK = 0x4441_5942_4F4F_4B00  # "DAYBOOK" in ASCII: the advisory lock of migrations
+
+
+def migrations() -> Path:
+    """Return the folder with the migrations, of a checkout or of an installed package."""
+    checkout = Path(__file__).parents[2] / "migrations"
+    return checkout if checkout.is_dir() else Path(__file__).parents[1] / "migrations"
+
+
+def config() -> Config:
+    """Return Alembic's configuration."""
+    settings = Config()
+    settings.set_main_option("script_location", str(migrations()))
+    settings.set_main_option("path_separator", "os")
+    return settings
+
+
+def migrate(database_url: str) -> str:
+    """Apply what is missing and return the revision. Safe to call from many processes at once."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        connection.commit()
+        try:
+            if revision_of(connection) != newest_revision():
+                settings = config()
+                settings.attributes["connection"] = connection
+                command.upgrade(settings, "head")
+                connection.commit()
+            return newest_revision()
+        finally:
+            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+            connection.commit()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of a database, None for an empty one."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    return revision
+
+
+def newest_revision() -> str:
+    """Return the revision that this release needs."""
+    revision = ScriptDirectory.from_config(config()).get_current_head()
+    assert revision is not None  # noqa: S101 - the folder has migrations
+    return revision

@@ -1,0 +1,348 @@
+"""The supervisor: starts programs, restarts those that die, stops all in order, leaves none behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from daybook import guard
+
+GENTLE = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+"""How an API or a worker is stopped: signals, with the seconds that each is given."""
+
+_FIRST_DELAY = 0.2
+_LONGEST_DELAY = 5.0
+_HEALTHY_SECONDS = 30.0
+_START_SECONDS = 10.0
+_FAILED_STARTS = 5
+_POLL_SECONDS = 0.05
+_LOG_LIMIT = 10_000_000
+_KILLED_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+
+Steps = Sequence[tuple[int, float]]
+
+
+class ServiceError(Exception):
+    """One sentence for the person who started Daybook, with what to do about it."""
+
+
+class StartError(ServiceError):
+    """A program ended, or was not ready in time, when it was started; `log` is what it wrote."""
+
+    def __init__(self, sentence: str, log: str) -> None:
+        super().__init__(sentence)
+        self.log = log
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom a program runs as, when that is not the user of this process."""
+
+    uid: int
+    gid: int
+
+
+@dataclass
+class _Child:
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] | None
+    user: User | None
+    stop: Steps
+    rank: int
+    log: Path
+    process: subprocess.Popen[bytes]
+    log_offset: int
+    watched: bool = False
+    started: float = field(default_factory=time.monotonic)
+    delay: float = _FIRST_DELAY
+    failures: int = 0
+    restart_at: float | None = None
+
+    def alive(self) -> bool:
+        running = self.process.poll() is None
+        return running or guard.group_alive(self.process.pid)
+
+    def written(self) -> str:
+        """What the log has gained since the last start."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_offset)
+            return log.read().decode(errors="replace")
+
+
+def last_lines(log: str, count: int = 5) -> str:
+    """The end of a log, indented, to stand below a sentence."""
+    return "\n".join(f"    {line}" for line in log.strip().splitlines()[-count:])
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"daybook: {line}\n")
+    sys.stderr.flush()
+
+
+class Supervisor:
+    """Runs programs for as long as its `with` block lasts, each in a session of its own.
+
+    Output goes to `<log_dir>/<name>.log`. The `lock` descriptor is shared with the guard, so that
+    a lock held by a killed process is free only when its programs have been stopped.
+    """
+
+    def __init__(
+        self, log_dir: Path, lock: int | None = None, say: Callable[[str], None] = _say
+    ) -> None:
+        self._log_dir = log_dir
+        self._lock = lock
+        self._say = say
+        self._children: list[_Child] = []
+        self._notice: Path | None = None
+        self._changing = threading.RLock()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._hurry = False
+        self._supervising = False
+        self._failure: str | None = None
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._start_guard()
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(  # noqa: PLR0913 - a program is its name, command, environment, user, check and end
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: User | None = None,
+        stop: Steps = GENTLE,
+        ready: Callable[[], bool] | None = None,
+        within: float = 30.0,
+    ) -> None:
+        """Start a program, wait until `ready`, and restart it from then on whenever it ends.
+
+        `argv[0]` is a path. Programs are stopped in the reverse order of their first start.
+        Raises StartError when it ends first, or is not ready `within` so many seconds.
+        """
+        with self._changing:
+            rank = len(self._children)
+            log = self._log_dir / f"{name}.log"
+            _rotate(log)
+            process, offset = self._launch(argv, env, user, stop, rank, log)
+            child = _Child(name, argv, env, user, stop, rank, log, process, offset)
+            self._children.append(child)
+        try:
+            self._await_ready(child, ready, within)
+        except StartError:
+            guard.stop_group(child.process.pid, child.stop, child.alive)
+            self._forget(child)
+            self._children.remove(child)
+            raise
+        child.watched = True
+
+    def run(
+        self, name: str, argv: Sequence[str], *, user: User | None, env: Mapping[str, str]
+    ) -> str:
+        """Run a program to its end under the guard; its output. Raises StartError if it fails."""
+        log = self._log_dir / f"{name}.log"
+        process, offset = self._launch(argv, env, user, ((signal.SIGKILL, 5.0),), 0, log)
+        code = process.wait()
+        self._tell_guard(f"- {process.pid}")
+        with log.open("rb") as file:
+            file.seek(offset)
+            output = file.read().decode(errors="replace")
+        if code:
+            raise StartError(f"{name} ended with exit code {code}; see {log}.", output)
+        return output
+
+    def publish(self, notice: Path) -> None:
+        """Have a file removed before anything is stopped, also when this process is killed."""
+        self._notice = notice
+        self._tell_guard(f"@ {notice}")
+
+    def supervise(self) -> None:
+        """Block until SIGINT, SIGTERM or SIGHUP, then stop everything; a second signal: at once.
+
+        Raises ServiceError when a program has failed for good. For the main thread only.
+        """
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {signum: signal.signal(signum, self._on_signal) for signum in signals}
+        self._supervising = True
+        try:
+            while not self._wake.wait(0.5):
+                pass
+            self.stop()
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+        if self._failure:
+            raise ServiceError(self._failure)
+
+    def stop(self) -> None:
+        """Stop every program, the last started first, and then the guard."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        if self._notice:
+            self._notice.unlink(missing_ok=True)
+        while self._children:
+            child = self._children[-1]
+            if not guard.stop_group(
+                child.process.pid, child.stop, child.alive, lambda: self._hurry
+            ):
+                self._say(f"{child.name} (pid {child.process.pid}) does not end.")
+            self._forget(child)
+            self._children.pop()
+        if not self._guard.stdin.closed:  # type: ignore[union-attr]  # it is a pipe
+            self._guard.stdin.close()  # type: ignore[union-attr]  # as above
+            self._guard.wait()
+
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        self._hurry = self._wake.is_set()
+        self._wake.set()
+
+    def _start_guard(self) -> None:
+        self._guard = subprocess.Popen(  # noqa: S603 - this file's neighbour
+            [sys.executable, "-I", "-S", guard.__file__, "watch"],
+            stdin=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=() if self._lock is None else (self._lock,),
+            cwd="/",
+        )
+        if self._notice:
+            self._tell_guard(f"@ {self._notice}")
+        for child in self._children:
+            if child.restart_at is None:
+                pid, steps = child.process.pid, guard.write_steps(child.stop)
+                self._tell_guard(f"+ {pid} {child.rank} {steps}")
+
+    def _tell_guard(self, line: str) -> None:
+        try:
+            self._guard.stdin.write(os.fsencode(f"{line}\n"))  # type: ignore[union-attr]  # a pipe
+        except BrokenPipeError:
+            return  # the watcher starts another guard, which is told everything again
+
+    def _launch(  # noqa: PLR0913 - as in start
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None,
+        user: User | None,
+        stop: Steps,
+        rank: int,
+        log: Path,
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        pipe = self._guard.stdin.fileno()  # type: ignore[union-attr]  # it is a pipe
+        who = f"{user.uid}:{user.gid}" if user else "-"
+        role = ["run", str(pipe), str(rank), guard.write_steps(stop), who]
+        with log.open("ab") as output:
+            offset = output.tell()
+            process = subprocess.Popen(  # noqa: S603 - the programs that our callers name
+                [sys.executable, "-I", "-S", guard.__file__, *role, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(pipe,),
+                env=None if env is None else dict(env),
+                cwd="/" if user else None,
+            )
+        return process, offset
+
+    def _await_ready(self, child: _Child, ready: Callable[[], bool] | None, within: float) -> None:
+        deadline = time.monotonic() + within
+        while ready is not None and not ready():
+            code = child.process.poll()
+            if code is None and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS / 5)
+                continue
+            log = child.written()
+            what = f"was not ready within {within:g} s" if code is None else f"ended: {_end(code)}"
+            raise StartError(
+                f"{child.name} {what}; see {child.log}, which ends:\n{last_lines(log)}", log
+            )
+
+    def _forget(self, child: _Child) -> None:
+        child.process.poll()
+        self._tell_guard(f"- {child.process.pid}")
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_POLL_SECONDS):
+            with self._changing:
+                if self._guard.poll() is not None:
+                    self._start_guard()
+                for child in list(self._children):
+                    if child.watched:
+                        self._look_after(child)
+
+    def _look_after(self, child: _Child) -> None:
+        if child.restart_at is None:
+            if child.process.poll() is not None:
+                self._on_end(child)
+        elif time.monotonic() >= child.restart_at:
+            self._start_again(child)
+
+    def _start_again(self, child: _Child) -> None:
+        try:
+            child.process, child.log_offset = self._launch(
+                child.argv, child.env, child.user, child.stop, child.rank, child.log
+            )
+        except OSError as error:  # no memory or no process left for now
+            self._say(f"{child.name} cannot be started ({error.strerror}); trying again.")
+            child.restart_at = time.monotonic() + child.delay
+            return
+        child.started = time.monotonic()
+        child.restart_at = None
+
+    def _on_end(self, child: _Child) -> None:
+        """Clear away what is left of its group, and decide when to start it again."""
+        guard.stop_group(child.process.pid, ((signal.SIGKILL, 5.0),), child.alive)
+        self._forget(child)
+        code = child.process.returncode
+        lived = time.monotonic() - child.started
+        killed = code in _KILLED_FROM_OUTSIDE
+        if lived >= _HEALTHY_SECONDS or (killed and lived >= _START_SECONDS / 5):
+            child.delay = _FIRST_DELAY
+        child.failures = child.failures + 1 if lived < _START_SECONDS and not killed else 0
+        if child.failures >= _FAILED_STARTS:
+            self._give_up(child)
+            return
+        self._say(f"{child.name} ended ({_end(code)}); starting it again in {child.delay:g} s.")
+        child.restart_at = time.monotonic() + child.delay
+        child.delay = min(2 * child.delay, _LONGEST_DELAY)
+
+    def _give_up(self, child: _Child) -> None:
+        child.watched = False
+        self._failure = (
+            f"{child.name} failed {child.failures} times in a row"
+            f" ({_end(child.process.returncode)}); see {child.log}, which ends:\n"
+            f"{last_lines(child.written())}"
+        )
+        if not self._supervising:
+            self._say(self._failure)
+        self._wake.set()
+
+
+def _end(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _rotate(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,1 @@
+"""The log: append, read, follow; which event has which name; all of it on Postgres."""

@@ -1,0 +1,81 @@
+"""The call of the SQL function `append_events`: a batch as its arguments, its rows as verdicts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from event_store.event_types import encode
+from event_store.records import Append, Appended, ClaimTaken, VersionConflict
+
+CALL = """
+select verdict, culprit, actual, last_position, stamp from append_events(
+    %b::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %b::bigint[], %s::text[],
+    %b::timestamptz[],
+    %b::uuid[], %s::text[],
+    %b::int[], %b::int[], %b::int[], %b::int[],
+    %b::int[], %s::text[], %s::text[], %b::uuid[], %b::boolean[],
+    %b::int[], %b::int[], %b::int[], %s::text[], %b::int[], %s::text[]
+)
+"""
+
+Row = tuple[str, int | None, int | None, int | None, datetime]
+Verdict = Appended | VersionConflict | ClaimTaken
+
+
+def arguments(batch: Sequence[Append]) -> list[list[Any]]:
+    """Lay a batch out as the function's arrays; numbers inside them count from 1, as in SQL."""
+    streams: dict[UUID, tuple[int, str]] = {}
+    checks: list[tuple[int, int, int, int]] = []
+    claims: list[tuple[int, str, str, UUID, bool]] = []
+    events: list[tuple[int, int, int, str, int, str]] = []
+    for number, command in enumerate(batch, 1):
+        for change in command.changes:
+            stream, _ = streams.setdefault(change.stream_id, (len(streams) + 1, change.stream_type))
+            checks.append((number, stream, change.expected_version, len(change.events)))
+            for version, event in enumerate(change.events, change.expected_version + 1):
+                events.append((number, stream, version, *encode(event)))
+        claims.extend((number, c.scope, c.value, c.stream_id, c.kept) for c in command.claims)
+    audits = [command.audit for command in batch]
+    return [
+        [command.command_id for command in batch],
+        [audit.actor_id for audit in audits],
+        [audit.actor_role for audit in audits],
+        [audit.request_id for audit in audits],
+        [audit.correlation_id for audit in audits],
+        [audit.causation_id for audit in audits],
+        [audit.command for audit in audits],
+        [audit.occurred_at for audit in audits],
+        list(streams),
+        [stream_type for _, stream_type in streams.values()],
+        *columns(checks, 4),
+        *columns(claims, 5),
+        *columns(events, 6),
+    ]
+
+
+def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Turn rows into columns, empty ones too."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+def verdicts(batch: Sequence[Append], rows: Sequence[Row]) -> list[Verdict]:
+    """Say of each command of a batch, in order, what the log answered."""
+    checks = [change for command in batch for change in command.changes]
+    claims = [claim for command in batch for claim in command.claims]
+    return [verdict(row, checks, claims) for row in rows]
+
+
+def verdict(row: Row, checks: Sequence[Any], claims: Sequence[Any]) -> Verdict:
+    """Read one row of the answer."""
+    word, culprit, found, position, recorded_at = row
+    if word == "appended" and position is not None:
+        return Appended(position, recorded_at)
+    if word == "conflict" and culprit is not None and found is not None:
+        change = checks[culprit - 1]
+        return VersionConflict(change.stream_id, change.expected_version, found)
+    if word == "claimed" and culprit is not None:
+        claim = claims[culprit - 1]
+        return ClaimTaken(claim.scope, claim.value)
+    message = f"append_events answered {row}"
+    raise AssertionError(message)

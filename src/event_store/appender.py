@@ -1,0 +1,189 @@
+"""Group commit: one call of Postgres at a time appends whatever commands are waiting by then."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from event_store.append_sql import CALL, Verdict, arguments, columns, verdicts
+from event_store.connections import connect_async
+from event_store.records import (
+    Append,
+    Appended,
+    StoreOverloaded,
+    StoreUnavailable,
+)
+
+MOST_WAITING = 2_000
+MOST_EVENTS_A_CALL = 2_000
+DEADLINE_SECONDS = 5.0
+UNSURE = "Postgres gave no answer in time: ask again, with the same idempotency key."
+
+log = structlog.get_logger(__name__)
+
+Waiting = tuple[Append, asyncio.Future[Appended]]
+
+FIND_COMMANDS = """
+select e.command_id, max(e.position), max(e.recorded_at)
+  from unnest(%b::uuid[], %b::int[], %b::uuid[]) as w (stream_id, version, command_id)
+  join events e using (stream_id, version, command_id)
+ group by e.command_id
+"""
+
+
+class Appender:
+    """Appends commands in groups over a connection of its own; each writing process has one."""
+
+    def __init__(self, database_url: str, on_append: Callable[[int], None]) -> None:
+        """`on_append` is told the newest position after each group, on the event loop."""
+        self._database_url = database_url
+        self._on_append = on_append
+        self._waiting: deque[Waiting] = deque()
+        self._news = asyncio.Event()
+        self._connection: AsyncConnection[TupleRow] | None = None
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to append; call it on the event loop that the commands come from."""
+        self._task = asyncio.create_task(self._run(), name="appender")
+
+    async def append(self, command: Append) -> Appended:
+        """Append one command. It is on disk when this returns.
+
+        Raises `VersionConflict`, `ClaimTaken`, or `StoreUnavailable` when the answer is not known.
+        """
+        if self._closing or len(self._waiting) >= MOST_WAITING:
+            raise StoreOverloaded("Too many commands are waiting.")
+        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        self._news.set()
+        return await future
+
+    async def close(self) -> None:
+        """Append what is still waiting, then stop."""
+        self._closing = True
+        self._news.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._news.clear()
+                await self._news.wait()
+                continue
+            await self._append_group(self._next_group())
+
+    def _next_group(self) -> list[Waiting]:
+        group: list[Waiting] = []
+        size = 0
+        while self._waiting and size < MOST_EVENTS_A_CALL:
+            command, future = self._waiting.popleft()
+            if future.cancelled():
+                continue  # whoever asked has gone before anything was sent
+            group.append((command, future))
+            size += sum(len(change.events) for change in command.changes)
+        return group
+
+    async def _append_group(self, group: list[Waiting]) -> None:
+        commands = [command for command, _ in group]
+        try:
+            answers = await self._answers(commands) if commands else []
+        except psycopg.Error as error:
+            log.warning("append_failed", error=type(error).__name__, commands=len(commands))
+            answers = [StoreUnavailable(UNSURE)] * len(commands)
+        except Exception as error:  # noqa: BLE001 - the appender outlives what it cannot encode
+            if len(group) > 1:
+                for one in group:
+                    await self._append_group([one])
+                return
+            answers = [error]
+        self._settle(group, answers)
+
+    def _settle(self, group: list[Waiting], answers: Sequence[Verdict | Exception]) -> None:
+        newest = 0
+        for (_, future), answer in zip(group, answers, strict=True):
+            if isinstance(answer, Appended):
+                newest = max(newest, answer.position)
+            if future.done():
+                continue
+            if isinstance(answer, Appended):
+                future.set_result(answer)
+            else:
+                future.set_exception(answer)
+        if newest:
+            self._on_append(newest)
+
+    async def _answers(self, commands: list[Append]) -> Sequence[Verdict | Exception]:
+        try:
+            return await self._call(commands)
+        except psycopg.errors.DataError:
+            if len(commands) == 1:
+                raise
+            # One command's value that Postgres cannot hold must not fail its neighbours.
+            return [await self._alone(command) for command in commands]
+        except (psycopg.OperationalError, TimeoutError) as error:
+            log.warning("append_unsure", error=type(error).__name__, commands=len(commands))
+            await self._drop_connection()
+        # The connection broke: the group may be in the log or not. Look, and if not, try once more.
+        try:
+            return await asyncio.wait_for(self._look_and_retry(commands), DEADLINE_SECONDS)
+        except (psycopg.OperationalError, TimeoutError):
+            await self._drop_connection()
+            return [StoreUnavailable(UNSURE)] * len(commands)
+
+    async def _alone(self, command: Append) -> Verdict | Exception:
+        try:
+            return (await self._call([command]))[0]
+        except psycopg.Error as error:
+            return error
+
+    async def _call(self, commands: list[Append]) -> list[Verdict]:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            connection = await self._connected()
+            cursor = await connection.execute(CALL, arguments(commands), prepare=True)
+            return verdicts(commands, await cursor.fetchall())
+
+    async def _look_and_retry(self, commands: list[Append]) -> list[Verdict]:
+        answers: dict[UUID, Verdict] = dict(await self._found(commands))
+        missing = [command for command in commands if command.command_id not in answers]
+        if missing:
+            retried = await self._call(missing)
+            answers |= zip((command.command_id for command in missing), retried, strict=True)
+            # The broken connection's call may have come through in between: then it was that one.
+            refused = [c for c in missing if not isinstance(answers[c.command_id], Appended)]
+            answers |= await self._found(refused)
+        return [answers[command.command_id] for command in commands]
+
+    async def _found(self, commands: list[Append]) -> dict[UUID, Appended]:
+        """Tell which of some commands are in the log, once no append of another is under way."""
+        writes = [
+            (change.stream_id, change.expected_version + len(change.events), command.command_id)
+            for command in commands
+            for change in command.changes
+            if change.events
+        ]
+        connection = await self._connected()
+        await connection.execute("select position from log_head for update")
+        cursor = await connection.execute(FIND_COMMANDS, columns(writes, 3))
+        return {row[0]: Appended(row[1], row[2]) for row in await cursor.fetchall()}
+
+    async def _connected(self) -> AsyncConnection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect_async(self._database_url, name="daybook append")
+        return self._connection
+
+    async def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

@@ -1,0 +1,56 @@
+"""How Daybook connects to Postgres: limits on every wait, one pool of asynchronous connections."""
+
+from psycopg import AsyncConnection, Connection, conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+CONNECT_SECONDS = 2
+STATEMENT_MS = 5_000
+# A server that is frozen or cut off sends nothing: TCP has to give up by itself (seconds).
+TCP = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
+
+
+def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS) -> str:
+    """Return connection info in which every wait ends; `name` shows in pg_stat_activity."""
+    session = {
+        "statement_timeout": statement_ms,
+        "lock_timeout": 2_000,
+        "idle_in_transaction_session_timeout": 30_000,
+        "timezone": "UTC",
+        "jit": "off",
+    }
+    options = " ".join(f"-c {key}={value}" for key, value in session.items())
+    return conninfo.make_conninfo(
+        database_url,
+        connect_timeout=CONNECT_SECONDS,
+        application_name=name,
+        tcp_user_timeout=STATEMENT_MS,
+        options=options,
+        **TCP,
+    )
+
+
+def connect(
+    database_url: str, *, name: str, statement_ms: int = STATEMENT_MS
+) -> Connection[TupleRow]:
+    """Open a synchronous connection in autocommit; blocks are opened with `transaction()`."""
+    address = bounded(database_url, name=name, statement_ms=statement_ms)
+    return Connection.connect(address, autocommit=True)
+
+
+async def connect_async(database_url: str, *, name: str) -> AsyncConnection[TupleRow]:
+    """Open an asynchronous connection in autocommit."""
+    return await AsyncConnection.connect(bounded(database_url, name=name), autocommit=True)
+
+
+def pool(database_url: str, *, name: str, size: int) -> AsyncConnectionPool:
+    """Make a pool, not yet open, that waits two seconds for a connection and no longer."""
+    return AsyncConnectionPool(
+        bounded(database_url, name=name),
+        min_size=1,
+        max_size=size,
+        timeout=2,
+        open=False,
+        kwargs={"autocommit": True},
+        name=name,
+    )

@@ -1,0 +1,91 @@
+"""Reading the log: a stream, several streams, a page after a position, where the log ends."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import TupleRow
+
+from event_store.event_types import Event, decode
+from event_store.records import Recorded
+
+STREAM = """
+select name, schema_version, data::text, position
+  from events where stream_id = %b order by version
+"""
+
+STREAMS = """
+select stream_id, name, schema_version, data::text, position
+  from events where stream_id = any(%b::uuid[]) order by stream_id, version
+"""
+
+PAGE = """
+select position, stream_id, version, name, schema_version, data::text, occurred_at, recorded_at
+  from events
+ where position > %b::bigint and position <= %b::bigint and name = any(%s::text[])
+ order by position
+"""
+
+HEAD = "select position, recorded_at from log_head"
+
+CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
+
+
+async def load_stream(connection: AsyncConnection[TupleRow], stream_id: UUID) -> list[Event]:
+    """Return the events of one stream in order; none if it does not exist."""
+    cursor = await connection.execute(STREAM, [stream_id], prepare=True)
+    return [decode(*row) for row in await cursor.fetchall()]
+
+
+async def load_streams(
+    connection: AsyncConnection[TupleRow], stream_ids: Sequence[UUID]
+) -> dict[UUID, list[Event]]:
+    """Return the events of several streams, each in order; an unknown stream has none."""
+    streams: dict[UUID, list[Event]] = {stream_id: [] for stream_id in stream_ids}
+    cursor = await connection.execute(STREAMS, [list(streams)], prepare=True)
+    for stream_id, *stored in await cursor.fetchall():
+        streams[stream_id].append(decode(*stored))
+    return streams
+
+
+async def find_claim(connection: AsyncConnection[TupleRow], scope: str, value: str) -> UUID | None:
+    """Return the stream that holds a value, if one does."""
+    cursor = await connection.execute(CLAIMED, [scope, value], prepare=True)
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def head_async(connection: AsyncConnection[TupleRow]) -> int:
+    """Return the newest position; all positions up to it can be read (0: the log is empty)."""
+    row = await (await connection.execute(HEAD)).fetchone()
+    assert row is not None  # noqa: S101 - the migration makes the one row
+    return int(row[0])
+
+
+def page(
+    connection: Connection[TupleRow], after: int, upto: int, names: Iterable[str]
+) -> list[Recorded]:
+    """Return the events with some names at positions in (after, upto], in order."""
+    cursor = connection.execute(PAGE, [after, upto, list(names)], prepare=True)
+    return [recorded(row) for row in cursor.fetchall()]
+
+
+def recorded(row: Sequence[Any]) -> Recorded:
+    """Make the event of a row of a page."""
+    position, stream_id, version, name, schema_version, data, occurred_at, recorded_at = row
+    event = decode(name, schema_version, data, position)
+    return Recorded(position, stream_id, version, event, occurred_at, recorded_at)
+
+
+def head(connection: Connection[TupleRow]) -> int:
+    """Return the newest position; all positions up to it can be read (0: the log is empty)."""
+    return end_of(connection)[0]
+
+
+def end_of(connection: Connection[TupleRow]) -> tuple[int, datetime]:
+    """Return the newest position and when it was recorded."""
+    row = connection.execute(HEAD).fetchone()
+    assert row is not None  # noqa: S101 - the migration makes the one row
+    return row[0], row[1]

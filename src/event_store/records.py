@@ -1,0 +1,89 @@
+"""What goes into the log and what comes out of it: plain data, and how an append may fail."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from event_store.event_types import Event
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked for what, in which request. `occurred_at` None: when it is recorded."""
+
+    actor_id: str
+    actor_role: str
+    request_id: str
+    correlation_id: str
+    command: str
+    causation_id: int | None = None
+    occurred_at: datetime | None = None
+
+
+class StreamChange(msgspec.Struct, frozen=True):
+    """A stream that a command has read at `expected_version` (0: it is new), and what it adds."""
+
+    stream_id: UUID
+    stream_type: str
+    expected_version: int
+    events: tuple[Event, ...]
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A value that one stream alone may hold in a scope; `kept` False gives it back."""
+
+    scope: str
+    value: str
+    stream_id: UUID
+    kept: bool = True
+
+
+class Append(msgspec.Struct, frozen=True):
+    """One command's effect: all of it is appended or none. At least one change has events."""
+
+    command_id: UUID
+    audit: Audit
+    changes: tuple[StreamChange, ...]
+    claims: tuple[Claim, ...] = ()
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The command is in the log, on disk; its last event has this position."""
+
+    position: int
+    recorded_at: datetime
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event as the log holds it. Times are UTC."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    event: Event
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class VersionConflict(Exception):  # noqa: N818 - an answer of the log
+    """A stream has moved on since the command read it."""
+
+    def __init__(self, stream_id: UUID, expected: int, found: int) -> None:
+        self.stream_id, self.expected, self.found = stream_id, expected, found
+        super().__init__(f"Stream {stream_id} is at version {found}, not {expected}.")
+
+
+class ClaimTaken(Exception):  # noqa: N818 - an answer of the log
+    """Another stream holds the value."""
+
+    def __init__(self, scope: str, value: str) -> None:
+        self.scope, self.value = scope, value
+        super().__init__(f"A {scope} is taken.")
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - an answer of the log
+    """Postgres gave no answer in time. Ask again later, with the same idempotency key."""
+
+
+class StoreOverloaded(StoreUnavailable):
+    """More commands are waiting than can be appended soon; this one was not taken."""

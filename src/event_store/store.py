@@ -1,0 +1,73 @@
+"""The event store of a process that takes commands: load, append, find, open and close."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import PoolTimeout
+
+from event_store import reading
+from event_store.appender import DEADLINE_SECONDS, Appender
+from event_store.connections import pool
+from event_store.event_types import Event
+from event_store.records import Append, Appended, StoreUnavailable
+
+AWAY = "Postgres is not to be reached."
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
+
+
+class EventStore:
+    """The log for asynchronous callers. Everything raises `StoreUnavailable` within 5 seconds."""
+
+    def __init__(
+        self, database_url: str, *, on_append: Callable[[int], None], readers: int = 4
+    ) -> None:
+        """`on_append` is told the newest position after each append of this process."""
+        self._pool = pool(database_url, name="daybook load", size=readers)
+        self._appender = Appender(database_url, on_append)
+
+    async def open(self) -> None:
+        """Start; Postgres may be away, then commands are answered so until it is back."""
+        await self._pool.open(wait=False)
+        self._appender.start()
+
+    async def close(self) -> None:
+        """Append what is waiting and hang up."""
+        await self._appender.close()
+        await self._pool.close()
+
+    async def load(self, stream_id: UUID) -> list[Event]:
+        """Return the events of one stream in order; none if it does not exist."""
+        async with self._connection() as connection:
+            return await reading.load_stream(connection, stream_id)
+
+    async def load_many(self, stream_ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
+        """Return the events of several streams at once."""
+        async with self._connection() as connection:
+            return await reading.load_streams(connection, stream_ids)
+
+    async def find(self, scope: str, value: str) -> UUID | None:
+        """Return the stream that holds a unique value."""
+        async with self._connection() as connection:
+            return await reading.find_claim(connection, scope, value)
+
+    async def head(self) -> int:
+        """Return the newest position of the log."""
+        async with self._connection() as connection:
+            return await reading.head_async(connection)
+
+    async def append(self, command: Append) -> Appended:
+        """Append one command's effect: see `Appender.append`."""
+        return await self._appender.append(command)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS), self._pool.connection() as connection:
+                yield connection
+        except LOST as error:
+            raise StoreUnavailable(AWAY) from error
