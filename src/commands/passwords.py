@@ -11,8 +11,8 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 AT_ONCE = 4
 # What an unknown account's password is compared with, so that it takes as long as a known one's.
 NOBODYS = (
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5cy1zYWx0LW9mLTE2"
-    "$Ki8y2ZqYqXqz0m0k3k5oX7c3v0h3C3Jm9v5o0yJb0n4"
+    "$argon2id$v=19$m=19456,t=2,p=1$twau2LakzGpdrT9yIhQlgQ"
+    "$YgiNZH1j2egAlud/85IhlpbkaRopWTJ9ZavMOVuRckI"
 )
 
 

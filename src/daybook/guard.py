@@ -1,11 +1,11 @@
 """The guard: stops the processes that a killed Daybook would leave behind.
 
-Started by its path as `python -I -S guard.py ...` with nothing but the standard library, in two roles:
+Started by its path (`python -I -S guard.py ...`) on the standard library alone, in two roles:
 
-`watch` reads lines from its standard input, a pipe whose only writers are the supervisor and, for a
-moment, the processes that it starts. `+ PID RANK STEPS` is a process group to stop, `- PID` one that
-ended, `@ PATH` a file to remove first. At the end of input the writer is dead or done: the groups
-are stopped, highest rank first.
+`watch` reads lines from its standard input, a pipe whose only writers are the supervisor and, for
+a moment, the processes that it starts. `+ PID RANK STEPS` is a process group to stop, `- PID` one
+that ended, `@ PATH` a file to remove first. At the end of input the writer is dead or done: the
+groups are stopped, highest rank first.
 
 `run FD RANK STEPS USER PROGRAM ARGUMENT...` announces itself on that pipe and becomes the program,
 so that no process ever runs unannounced, however early its parent is killed.
@@ -40,7 +40,7 @@ def group_alive(pgid: int) -> bool:
 
 
 def _group_and_state(entry: Path) -> tuple[int, bool]:
-    """The process group, and whether the process still runs (proc(5): fields after the name)."""
+    """Read the process group and whether the process still runs (proc(5), after the name)."""
     try:
         state, _parent, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
     except (OSError, ValueError):
@@ -67,8 +67,20 @@ def stop_group(
         while time.monotonic() < deadline and not (number == 0 and hurry()):
             if not is_alive():
                 return True
+            if not _exists(pid):  # only orphans are left, whom nobody has told to end
+                break
             time.sleep(_POLL_SECONDS)
     return not is_alive()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _send(pid: int, signum: int) -> None:
@@ -85,7 +97,7 @@ def _send(pid: int, signum: int) -> None:
 
 
 def write_steps(steps: Iterable[tuple[int, float]]) -> str:
-    """The steps as the guard's lines have them."""
+    """Write the steps as the guard's lines have them."""
     return ",".join(
         f"{signal.Signals(signum).name.removeprefix('SIG')}:{seconds:g}"
         for signum, seconds in steps
@@ -111,8 +123,8 @@ def _watch(lines: Iterable[bytes]) -> None:
             files.append(rest)
     for path in files:
         Path(path).unlink(missing_ok=True)
-    for pid, (_, steps) in sorted(groups.items(), key=lambda item: item[1][0], reverse=True):
-        stop_group(pid, _read_steps(steps))
+    for leader, (_, how) in sorted(groups.items(), key=lambda item: item[1][0], reverse=True):
+        stop_group(leader, _read_steps(how))
 
 
 def _run(pipe: int, rank: str, steps: str, user: str, argv: list[str]) -> None:

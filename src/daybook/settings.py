@@ -8,12 +8,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-
-_T = TypeVar("_T")
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = "a duration up to 365d such as 90s, 30min, 2h or 1d"
@@ -68,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the variables; an empty one counts as unset. Raises SettingsError naming all wrong."""
+        """Read the variables; an empty one is unset. Raises SettingsError naming all wrong ones."""
         given = {
             name: value
             for name, value in environ.items()
@@ -93,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def jwt_secret(settings: Settings) -> str:
-    """The secret that signs tokens; in development one is made and kept when none is given."""
+    """Get the secret that signs tokens; development makes and keeps one when none is given."""
     if settings.jwt_secret:
         return settings.jwt_secret
     path = settings.data_dir.absolute() / "secrets" / "jwt"
@@ -263,8 +261,7 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
         _url("redis", "rediss", "unix"),
     ),
     "DAYBOOK_JWT_SECRET": (
-        f"a secret: give at least {_SHORTEST_SECRET} random bytes, such as"
-        " `openssl rand -base64 48` prints, and no placeholder",
+        f"{_SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
         _secret,
     ),
     "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),

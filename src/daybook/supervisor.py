@@ -1,4 +1,4 @@
-"""The supervisor: starts programs, restarts those that die, stops all in order, leaves none behind."""
+"""The supervisor: starts programs, restarts what dies, stops all in order, leaves none behind."""
 
 import os
 import signal
@@ -23,6 +23,7 @@ _HEALTHY_SECONDS = 30.0
 _START_SECONDS = 10.0
 _FAILED_STARTS = 5
 _POLL_SECONDS = 0.05
+_KILL = ((signal.SIGKILL, 5.0),)
 _LOG_LIMIT = 10_000_000
 _KILLED_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
 
@@ -49,8 +50,8 @@ class User:
     gid: int
 
 
-@dataclass
-class _Child:
+@dataclass(frozen=True)
+class _Program:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] | None
@@ -58,6 +59,11 @@ class _Child:
     stop: Steps
     rank: int
     log: Path
+
+
+@dataclass
+class _Child:
+    program: _Program
     process: subprocess.Popen[bytes]
     log_offset: int
     watched: bool = False
@@ -71,14 +77,14 @@ class _Child:
         return running or guard.group_alive(self.process.pid)
 
     def written(self) -> str:
-        """What the log has gained since the last start."""
-        with self.log.open("rb") as log:
+        """Read what the log has gained since the last start."""
+        with self.program.log.open("rb") as log:
             log.seek(self.log_offset)
             return log.read().decode(errors="replace")
 
 
 def last_lines(log: str, count: int = 5) -> str:
-    """The end of a log, indented, to stand below a sentence."""
+    """Cut out the end of a log, indented, to stand below a sentence."""
     return "\n".join(f"    {line}" for line in log.strip().splitlines()[-count:])
 
 
@@ -111,7 +117,7 @@ class Supervisor:
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
     def __enter__(self) -> Self:
-        self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._start_guard()
         self._watcher.start()
         return self
@@ -144,13 +150,12 @@ class Supervisor:
             rank = len(self._children)
             log = self._log_dir / f"{name}.log"
             _rotate(log)
-            process, offset = self._launch(argv, env, user, stop, rank, log)
-            child = _Child(name, argv, env, user, stop, rank, log, process, offset)
+            child = self._launch(_Program(name, argv, env, user, stop, rank, log))
             self._children.append(child)
         try:
             self._await_ready(child, ready, within)
         except StartError:
-            guard.stop_group(child.process.pid, child.stop, child.alive)
+            guard.stop_group(child.process.pid, child.program.stop, child.alive)
             self._forget(child)
             self._children.remove(child)
             raise
@@ -158,18 +163,14 @@ class Supervisor:
 
     def run(
         self, name: str, argv: Sequence[str], *, user: User | None, env: Mapping[str, str]
-    ) -> str:
-        """Run a program to its end under the guard; its output. Raises StartError if it fails."""
+    ) -> None:
+        """Run a program to its end under the guard. Raises StartError if it fails."""
         log = self._log_dir / f"{name}.log"
-        process, offset = self._launch(argv, env, user, ((signal.SIGKILL, 5.0),), 0, log)
-        code = process.wait()
-        self._tell_guard(f"- {process.pid}")
-        with log.open("rb") as file:
-            file.seek(offset)
-            output = file.read().decode(errors="replace")
+        child = self._launch(_Program(name, argv, env, user, _KILL, 0, log))
+        code = child.process.wait()
+        self._forget(child)
         if code:
-            raise StartError(f"{name} ended with exit code {code}; see {log}.", output)
-        return output
+            raise StartError(f"{name} ended ({_end(code)}); see {log}.", child.written())
 
     def publish(self, notice: Path) -> None:
         """Have a file removed before anything is stopped, also when this process is killed."""
@@ -204,9 +205,9 @@ class Supervisor:
         while self._children:
             child = self._children[-1]
             if not guard.stop_group(
-                child.process.pid, child.stop, child.alive, lambda: self._hurry
+                child.process.pid, child.program.stop, child.alive, lambda: self._hurry
             ):
-                self._say(f"{child.name} (pid {child.process.pid}) does not end.")
+                self._say(f"{child.program.name} (pid {child.process.pid}) does not end.")
             self._forget(child)
             self._children.pop()
         if not self._guard.stdin.closed:  # type: ignore[union-attr]  # it is a pipe
@@ -230,8 +231,8 @@ class Supervisor:
             self._tell_guard(f"@ {self._notice}")
         for child in self._children:
             if child.restart_at is None:
-                pid, steps = child.process.pid, guard.write_steps(child.stop)
-                self._tell_guard(f"+ {pid} {child.rank} {steps}")
+                pid, steps = child.process.pid, guard.write_steps(child.program.stop)
+                self._tell_guard(f"+ {pid} {child.program.rank} {steps}")
 
     def _tell_guard(self, line: str) -> None:
         try:
@@ -239,31 +240,24 @@ class Supervisor:
         except BrokenPipeError:
             return  # the watcher starts another guard, which is told everything again
 
-    def _launch(  # noqa: PLR0913 - as in start
-        self,
-        argv: Sequence[str],
-        env: Mapping[str, str] | None,
-        user: User | None,
-        stop: Steps,
-        rank: int,
-        log: Path,
-    ) -> tuple[subprocess.Popen[bytes], int]:
+    def _launch(self, program: _Program) -> _Child:
         pipe = self._guard.stdin.fileno()  # type: ignore[union-attr]  # it is a pipe
+        user = program.user
         who = f"{user.uid}:{user.gid}" if user else "-"
-        role = ["run", str(pipe), str(rank), guard.write_steps(stop), who]
-        with log.open("ab") as output:
+        role = ["run", str(pipe), str(program.rank), guard.write_steps(program.stop), who]
+        with program.log.open("ab") as output:
             offset = output.tell()
             process = subprocess.Popen(  # noqa: S603 - the programs that our callers name
-                [sys.executable, "-I", "-S", guard.__file__, *role, *argv],
+                [sys.executable, "-I", "-S", guard.__file__, *role, *program.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(pipe,),
-                env=None if env is None else dict(env),
+                env=None if program.env is None else dict(program.env),
                 cwd="/" if user else None,
             )
-        return process, offset
+        return _Child(program, process, offset)
 
     def _await_ready(self, child: _Child, ready: Callable[[], bool] | None, within: float) -> None:
         deadline = time.monotonic() + within
@@ -274,9 +268,8 @@ class Supervisor:
                 continue
             log = child.written()
             what = f"was not ready within {within:g} s" if code is None else f"ended: {_end(code)}"
-            raise StartError(
-                f"{child.name} {what}; see {child.log}, which ends:\n{last_lines(log)}", log
-            )
+            where = f"see {child.program.log}, which ends:\n{last_lines(log)}"
+            raise StartError(f"{child.program.name} {what}; {where}", log)
 
     def _forget(self, child: _Child) -> None:
         child.process.poll()
@@ -286,6 +279,7 @@ class Supervisor:
         while not self._stopping.wait(_POLL_SECONDS):
             with self._changing:
                 if self._guard.poll() is not None:
+                    self._guard.stdin.close()  # type: ignore[union-attr]  # it is a pipe
                     self._start_guard()
                 for child in list(self._children):
                     if child.watched:
@@ -300,19 +294,18 @@ class Supervisor:
 
     def _start_again(self, child: _Child) -> None:
         try:
-            child.process, child.log_offset = self._launch(
-                child.argv, child.env, child.user, child.stop, child.rank, child.log
-            )
+            again = self._launch(child.program)
         except OSError as error:  # no memory or no process left for now
-            self._say(f"{child.name} cannot be started ({error.strerror}); trying again.")
+            self._say(f"{child.program.name} cannot be started ({error.strerror}); trying again.")
             child.restart_at = time.monotonic() + child.delay
             return
-        child.started = time.monotonic()
+        child.process, child.log_offset = again.process, again.log_offset
+        child.started = again.started
         child.restart_at = None
 
     def _on_end(self, child: _Child) -> None:
         """Clear away what is left of its group, and decide when to start it again."""
-        guard.stop_group(child.process.pid, ((signal.SIGKILL, 5.0),), child.alive)
+        guard.stop_group(child.process.pid, _KILL, child.alive)
         self._forget(child)
         code = child.process.returncode
         lived = time.monotonic() - child.started
@@ -323,15 +316,17 @@ class Supervisor:
         if child.failures >= _FAILED_STARTS:
             self._give_up(child)
             return
-        self._say(f"{child.name} ended ({_end(code)}); starting it again in {child.delay:g} s.")
+        self._say(
+            f"{child.program.name} ended ({_end(code)}); starting it again in {child.delay:g} s."
+        )
         child.restart_at = time.monotonic() + child.delay
         child.delay = min(2 * child.delay, _LONGEST_DELAY)
 
     def _give_up(self, child: _Child) -> None:
         child.watched = False
         self._failure = (
-            f"{child.name} failed {child.failures} times in a row"
-            f" ({_end(child.process.returncode)}); see {child.log}, which ends:\n"
+            f"{child.program.name} failed {child.failures} times in a row"
+            f" ({_end(child.process.returncode)}); see {child.program.log}, which ends:\n"
             f"{last_lines(child.written())}"
         )
         if not self._supervising:

@@ -14,7 +14,7 @@ MINOR_UNITS = {
     "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
 }  # fmt: skip
 CURRENCY_CODE = re.compile(r"[A-Z]{3}")
-PRICE_DECIMALS = 4
+SMALLEST_PRICE = Decimal("0.0001")
 LARGEST_AMOUNT = Decimal(10) ** 12
 
 
@@ -42,8 +42,7 @@ def checked_price(field: str, price: Money) -> Money:
         raise Invalid.field(f"{field}.currency", "A currency is a code such as GBP.", code[:16])
     if not amount.is_finite() or amount <= 0 or amount >= LARGEST_AMOUNT:
         raise Invalid.field(f"{field}.amount", "A price is more than 0 and less than 10^12.")
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -PRICE_DECIMALS:
+    if amount != amount.quantize(SMALLEST_PRICE):
         raise Invalid.field(f"{field}.amount", "A price has at most four decimals.")
     return Money(plain(amount, code), code)
 

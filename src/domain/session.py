@@ -26,6 +26,7 @@ class SessionStarted(msgspec.Struct, frozen=True):
 class SessionRefreshed(msgspec.Struct, frozen=True):
     """The refresh token was exchanged for the next one."""
 
+    user_id: UUID
     refresh_digest: str
     expires_at: datetime
 
@@ -33,6 +34,7 @@ class SessionRefreshed(msgspec.Struct, frozen=True):
 class SessionEnded(msgspec.Struct, frozen=True):
     """The session was ended: by its user, or because a spent refresh token came back."""
 
+    user_id: UUID
     reason: Ending
 
 
@@ -60,7 +62,7 @@ def evolve(session: Session | None, event: Event) -> Session:
             return Session(user_id, user_version, digest, expires_at)
     assert session is not None  # noqa: S101 - the log checks versions: a stream begins with its beginning
     match event:
-        case SessionRefreshed(digest, expires_at):
+        case SessionRefreshed(_, digest, expires_at):
             return msgspec.structs.replace(
                 session,
                 refresh_digest=digest,
@@ -118,12 +120,12 @@ def refresh(
 ) -> list[Event]:
     """Exchange the refresh token; a spent one ends the session (the caller is then refused)."""
     if is_reuse(session, presented):
-        return [SessionEnded("reuse")]
+        return [SessionEnded(session.user_id, "reuse")]
     if session.ended or presented != session.refresh_digest or now >= session.expires_at:
         raise Unauthenticated
-    return [SessionRefreshed(successor, expires_at)]
+    return [SessionRefreshed(session.user_id, successor, expires_at)]
 
 
 def log_out(session: Session) -> list[Event]:
     """End the session; one that has ended already stays so."""
-    return [] if session.ended else [SessionEnded("logout")]
+    return [] if session.ended else [SessionEnded(session.user_id, "logout")]

@@ -10,12 +10,12 @@ from event_store.records import Append, Appended, ClaimTaken, VersionConflict
 
 CALL = """
 select verdict, culprit, actual, last_position, stamp from append_events(
-    %b::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %b::bigint[], %s::text[],
+    %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[],
     %b::timestamptz[],
-    %b::uuid[], %s::text[],
+    %b::uuid[], %b::text[],
     %b::int[], %b::int[], %b::int[], %b::int[],
-    %b::int[], %s::text[], %s::text[], %b::uuid[], %b::boolean[],
-    %b::int[], %b::int[], %b::int[], %s::text[], %b::int[], %s::text[]
+    %b::int[], %b::text[], %b::text[], %b::uuid[], %b::boolean[],
+    %b::int[], %b::int[], %b::int[], %b::text[], %b::int[], %b::text[]
 )
 """
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import psycopg
@@ -11,19 +12,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from event_store.append_sql import CALL, Verdict, arguments, columns, verdicts
-from event_store.connections import connect_async
-from event_store.records import (
-    Append,
-    Appended,
-    StoreOverloaded,
-    StoreUnavailable,
-)
+from event_store.connections import connect_async, hung_up_at
+from event_store.records import Append, Appended, StoreOverloaded, StoreUnavailable
 
 MOST_WAITING = 2_000
 MOST_EVENTS_A_CALL = 2_000
 DEADLINE_SECONDS = 5.0
 UNSURE = "Postgres gave no answer in time: ask again, with the same idempotency key."
-
 log = structlog.get_logger(__name__)
 
 Waiting = tuple[Append, asyncio.Future[Appended]]
@@ -56,14 +51,19 @@ class Appender:
     async def append(self, command: Append) -> Appended:
         """Append one command. It is on disk when this returns.
 
-        Raises `VersionConflict`, `ClaimTaken`, or `StoreUnavailable` when the answer is not known.
+        Raises `VersionConflict`, `ClaimTaken`; within 5 seconds `StoreUnavailable` when the answer
+        is not known; an error of psycopg or the codec for what Postgres can never hold.
         """
         if self._closing or len(self._waiting) >= MOST_WAITING:
             raise StoreOverloaded("Too many commands are waiting.")
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._news.set()
-        return await future
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await future
+        except TimeoutError:
+            raise StoreUnavailable(UNSURE) from None
 
     async def close(self) -> None:
         """Append what is still waiting, then stop."""
@@ -90,25 +90,14 @@ class Appender:
         while self._waiting and size < MOST_EVENTS_A_CALL:
             command, future = self._waiting.popleft()
             if future.cancelled():
-                continue  # whoever asked has gone before anything was sent
+                continue  # whoever asked has gone, or waits no longer, and nothing was sent
             group.append((command, future))
             size += sum(len(change.events) for change in command.changes)
         return group
 
     async def _append_group(self, group: list[Waiting]) -> None:
-        commands = [command for command, _ in group]
-        try:
-            answers = await self._answers(commands) if commands else []
-        except psycopg.Error as error:
-            log.warning("append_failed", error=type(error).__name__, commands=len(commands))
-            answers = [StoreUnavailable(UNSURE)] * len(commands)
-        except Exception as error:  # noqa: BLE001 - the appender outlives what it cannot encode
-            if len(group) > 1:
-                for one in group:
-                    await self._append_group([one])
-                return
-            answers = [error]
-        self._settle(group, answers)
+        ends = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        self._settle(group, await self._answers([command for command, _ in group], ends))
 
     def _settle(self, group: list[Waiting], answers: Sequence[Verdict | Exception]) -> None:
         newest = 0
@@ -122,50 +111,68 @@ class Appender:
             else:
                 future.set_exception(answer)
         if newest:
-            self._on_append(newest)
+            self._tell(newest)
 
-    async def _answers(self, commands: list[Append]) -> Sequence[Verdict | Exception]:
+    def _tell(self, position: int) -> None:
         try:
-            return await self._call(commands)
-        except psycopg.errors.DataError:
-            if len(commands) == 1:
-                raise
-            # One command's value that Postgres cannot hold must not fail its neighbours.
-            return [await self._alone(command) for command in commands]
-        except (psycopg.OperationalError, TimeoutError) as error:
+            self._on_append(position)
+        except Exception as error:  # noqa: BLE001 - the log goes on, whoever can or cannot be told
+            log.warning("news_not_told", error=type(error).__name__, position=position)
+
+    async def _answers(self, commands: list[Append], ends: float) -> Sequence[Verdict | Exception]:
+        if not commands:
+            return []
+        try:
+            return await self._call(commands, ends)
+        except Exception as error:  # noqa: BLE001 - the appender outlives what cannot be stored
+            if not is_outage(error):
+                return await self._apart(commands, ends, error)
             log.warning("append_unsure", error=type(error).__name__, commands=len(commands))
-            await self._drop_connection()
+        if await self._was_refused():
+            return unavailable(commands)
         # The connection broke: the group may be in the log or not. Look, and if not, try once more.
         try:
-            return await asyncio.wait_for(self._look_and_retry(commands), DEADLINE_SECONDS)
-        except (psycopg.OperationalError, TimeoutError):
+            return await self._look_and_retry(commands, ends)
+        except (psycopg.Error, TimeoutError) as error:
+            log.warning("append_failed", error=type(error).__name__, commands=len(commands))
             await self._drop_connection()
-            return [StoreUnavailable(UNSURE)] * len(commands)
+            return unavailable(commands)
 
-    async def _alone(self, command: Append) -> Verdict | Exception:
-        try:
-            return (await self._call([command]))[0]
-        except psycopg.Error as error:
-            return error
+    async def _apart(
+        self, commands: list[Append], ends: float, error: Exception
+    ) -> Sequence[Verdict | Exception]:
+        """Append in halves: what Postgres cannot hold must not fail its neighbours."""
+        if len(commands) == 1:
+            log.warning("append_refused", error=type(error).__name__)
+            return [error]
+        middle = len(commands) // 2
+        first = await self._answers(commands[:middle], ends)
+        return [*first, *await self._answers(commands[middle:], ends)]
 
-    async def _call(self, commands: list[Append]) -> list[Verdict]:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            connection = await self._connected()
-            cursor = await connection.execute(CALL, arguments(commands), prepare=True)
+    async def _was_refused(self) -> bool:
+        """Tell whether Postgres itself said no, so that nothing of the group is in the log."""
+        refused = self._connection is not None and not self._connection.closed
+        await self._drop_connection()
+        return refused
+
+    async def _call(self, commands: list[Append], ends: float) -> list[Verdict]:
+        values = arguments(commands)
+        async with self._connected(ends) as connection:
+            cursor = await connection.execute(CALL, values, prepare=True)
             return verdicts(commands, await cursor.fetchall())
 
-    async def _look_and_retry(self, commands: list[Append]) -> list[Verdict]:
-        answers: dict[UUID, Verdict] = dict(await self._found(commands))
+    async def _look_and_retry(self, commands: list[Append], ends: float) -> list[Verdict]:
+        answers: dict[UUID, Verdict] = dict(await self._found(commands, ends))
         missing = [command for command in commands if command.command_id not in answers]
         if missing:
-            retried = await self._call(missing)
+            retried = await self._call(missing, ends)
             answers |= zip((command.command_id for command in missing), retried, strict=True)
             # The broken connection's call may have come through in between: then it was that one.
             refused = [c for c in missing if not isinstance(answers[c.command_id], Appended)]
-            answers |= await self._found(refused)
+            answers |= await self._found(refused, ends)
         return [answers[command.command_id] for command in commands]
 
-    async def _found(self, commands: list[Append]) -> dict[UUID, Appended]:
+    async def _found(self, commands: list[Append], ends: float) -> dict[UUID, Appended]:
         """Tell which of some commands are in the log, once no append of another is under way."""
         writes = [
             (change.stream_id, change.expected_version + len(change.events), command.command_id)
@@ -173,17 +180,31 @@ class Appender:
             for change in command.changes
             if change.events
         ]
-        connection = await self._connected()
-        await connection.execute("select position from log_head for update")
-        cursor = await connection.execute(FIND_COMMANDS, columns(writes, 3))
-        return {row[0]: Appended(row[1], row[2]) for row in await cursor.fetchall()}
+        async with self._connected(ends) as connection:
+            await connection.execute("select position from log_head for update")
+            cursor = await connection.execute(FIND_COMMANDS, columns(writes, 3))
+            return {row[0]: Appended(row[1], row[2]) for row in await cursor.fetchall()}
 
-    async def _connected(self) -> AsyncConnection[TupleRow]:
+    @asynccontextmanager
+    async def _connected(self, ends: float) -> AsyncIterator[AsyncConnection[TupleRow]]:
         if self._connection is None or self._connection.closed:
-            self._connection = await connect_async(self._database_url, name="daybook append")
-        return self._connection
+            async with asyncio.timeout_at(ends):
+                self._connection = await connect_async(self._database_url, name="daybook append")
+        with hung_up_at(self._connection, ends):
+            yield self._connection
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the server or the way to it is at fault, and not what was asked of it."""
+    lost = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, TimeoutError)
+    return isinstance(error, lost) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)
+
+
+def unavailable(commands: Sequence[Append]) -> list[StoreUnavailable]:
+    """Return the answer for commands of which nobody knows more, one for each."""
+    return [StoreUnavailable(UNSURE) for _ in commands]

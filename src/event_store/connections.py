@@ -1,5 +1,11 @@
 """How Daybook connects to Postgres: limits on every wait, one pool of asynchronous connections."""
 
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from psycopg import AsyncConnection, Connection, conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -43,6 +49,28 @@ async def connect_async(database_url: str, *, name: str) -> AsyncConnection[Tupl
     return await AsyncConnection.connect(bounded(database_url, name=name), autocommit=True)
 
 
+@contextmanager
+def hung_up_at(connection: AsyncConnection[TupleRow], moment: float) -> Iterator[None]:
+    """Hang up when the block still waits for Postgres at a moment of the event loop's clock.
+
+    A task that is cancelled instead first asks the server to cancel, and waits 10 seconds for one
+    that says nothing.
+    """
+    timer = asyncio.get_running_loop().call_at(moment, hang_up, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def hang_up(connection: AsyncConnection[TupleRow]) -> None:
+    """Shut the socket, so that whoever waits for it gets an `OperationalError` at once."""
+    if connection.closed:
+        return
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
 def pool(database_url: str, *, name: str, size: int) -> AsyncConnectionPool:
     """Make a pool, not yet open, that waits two seconds for a connection and no longer."""
     return AsyncConnectionPool(
@@ -50,6 +78,8 @@ def pool(database_url: str, *, name: str, size: int) -> AsyncConnectionPool:
         min_size=1,
         max_size=size,
         timeout=2,
+        # After a second's trying the next caller tries: the pool's own pauses grow to minutes.
+        reconnect_timeout=1,
         open=False,
         kwargs={"autocommit": True},
         name=name,

@@ -1,10 +1,11 @@
 """Reading the log: a stream, several streams, a page after a position, where the log ends."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
@@ -28,9 +29,34 @@ select position, stream_id, version, name, schema_version, data::text, occurred_
  order by position
 """
 
+# As in the partial index events_ending_sessions: written out, or it would not serve the query.
+ENDINGS = "('session.ended', 'user.password_changed', 'user.role_changed', 'user.closed')"
+
+LAST_BEFORE = f"""
+select coalesce(max(position), 0) from events
+ where name in {ENDINGS} and recorded_at < clock_timestamp() - %b::interval
+"""  # noqa: S608 - our own names
+
+REVOCATIONS = f"""
+select h.position, e.position, e.name, e.stream_id, e.data ->> 'kept_session'
+  from log_head h
+  left join events e on e.name in {ENDINGS} and e.position > %b::bigint
+   and e.position <= h.position
+ order by e.position
+"""  # noqa: S608 - our own names
+
 HEAD = "select position, recorded_at from log_head"
 
 CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """An event that ends sessions: the stream's own, or all of a user's but `kept_session`."""
+
+    position: int
+    name: str
+    stream_id: UUID
+    kept_session: UUID | None = None
 
 
 async def load_stream(connection: AsyncConnection[TupleRow], stream_id: UUID) -> list[Event]:
@@ -62,6 +88,25 @@ async def head_async(connection: AsyncConnection[TupleRow]) -> int:
     row = await (await connection.execute(HEAD)).fetchone()
     assert row is not None  # noqa: S101 - the migration makes the one row
     return int(row[0])
+
+
+async def last_before(connection: AsyncConnection[TupleRow], age: timedelta) -> int:
+    """Return the position of the last event that ended sessions longer ago than `age`, or 0."""
+    row = await (await connection.execute(LAST_BEFORE, [age])).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def revocations_after(
+    connection: AsyncConnection[TupleRow], after: int
+) -> tuple[int, list[Revocation]]:
+    """Return the newest position and what has ended sessions since `after`, in order."""
+    rows = await (await connection.execute(REVOCATIONS, [after], prepare=True)).fetchall()
+    news = [
+        Revocation(position, name, stream_id, UUID(kept) if kept else None)
+        for _, position, name, stream_id, kept in rows
+        if position is not None
+    ]
+    return int(rows[0][0]), news
 
 
 def page(

@@ -8,16 +8,16 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import PoolTimeout
 
 from event_store import reading
-from event_store.appender import DEADLINE_SECONDS, Appender
-from event_store.connections import pool
+from event_store.appender import Appender
+from event_store.connections import hung_up_at, pool
 from event_store.event_types import Event
 from event_store.records import Append, Appended, StoreUnavailable
 
 AWAY = "Postgres is not to be reached."
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError)
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+READING_SECONDS = 3.0  # and two to get a connection
 
 
 class EventStore:
@@ -67,7 +67,9 @@ class EventStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS), self._pool.connection() as connection:
-                yield connection
+            async with self._pool.connection() as connection:
+                ends = asyncio.get_running_loop().time() + READING_SECONDS
+                with hung_up_at(connection, ends):
+                    yield connection
         except LOST as error:
             raise StoreUnavailable(AWAY) from error

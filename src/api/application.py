@@ -1,0 +1,55 @@
+"""The ASGI application: the routes that are given to it, and what all of them share."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+
+from api.admission import admission
+from api.authentication import Authentication
+from api.errors import HANDLERS
+from api.openapi import documentation, openapi_config
+from api.request import LARGEST_BODY, ApiRequest
+from api.request_context import InContext
+from api.revocations import Revocations
+from api.tokens import Tokens
+
+
+def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
+    *,
+    handlers: Sequence[HTTPRouteHandler],
+    tokens: Tokens,
+    revocations: Revocations,
+    provided: Mapping[str, object],
+    lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
+    version: str = "0",
+) -> Litestar:
+    """Build the application of one process.
+
+    `provided` are the parts that handlers name as `NamedDependency`, such as `tools`; `lifespan` is
+    entered before the first request and left after the last one, in reverse order.
+    """
+    parts = {**provided, "tokens": tokens, "revocations": revocations}
+    app = Litestar(
+        [*handlers, *documentation()],
+        before_request=admission(Authentication(tokens, revocations)),
+        dependencies={name: constant(part) for name, part in parts.items()},
+        exception_handlers=HANDLERS,
+        lifespan=[*lifespan, revocations.following()],
+        openapi_config=openapi_config(version),
+        request_class=ApiRequest,
+        request_max_body_size=LARGEST_BODY,
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+    )
+    # Outside of the router, so that its own errors have the headers too.
+    app.asgi_handler = InContext(app.asgi_handler)
+    return app
+
+
+def constant(part: object) -> Provide:
+    """Return the provider of a part that lives as long as the application."""
+    return Provide(lambda: part, use_cache=True, sync_to_thread=False)

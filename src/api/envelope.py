@@ -1,0 +1,112 @@
+"""The shape of every answer: success or failure around the data, and how it becomes bytes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.types import Receive, Scope, Send
+
+from domain.refusal import Detail
+
+T = TypeVar("T")
+Data = TypeVar("Data")
+Headers = Sequence[tuple[bytes, bytes]]
+
+ENCODER = msgspec.json.Encoder(decimal_format="string")
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+class Meta(msgspec.Struct, frozen=True, rename="camel"):
+    """When the answer was made (RFC 3339, UTC, milliseconds) and for which request."""
+
+    timestamp: str
+    request_id: str
+
+
+class Pagination(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a page lies in its list."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+    has_next: bool
+    has_prev: bool
+
+
+class Success(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
+    """What a request led to."""
+
+    success: Literal[True] = True
+    data: Data
+    meta: Meta
+
+
+class Page(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
+    """One page of a list."""
+
+    success: Literal[True] = True
+    data: list[Data]
+    pagination: Pagination
+    meta: Meta
+
+
+class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a request was refused: a stable code, a sentence, the fields at fault."""
+
+    code: str
+    message: str
+    details: tuple[Detail, ...] = ()
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was refused, or that failed."""
+
+    success: Literal[False] = False
+    error: Error
+    meta: Meta
+
+
+def meta(request_id: str) -> Meta:
+    """Return the meta part of an answer made now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Meta(now.replace("+00:00", "Z"), request_id)
+
+
+def pagination(page: int, limit: int, total: int) -> Pagination:
+    """Return where page number `page` (from 1) lies in a list of `total` entries."""
+    pages = -(-total // limit)
+    return Pagination(page, limit, total, pages, page < pages, page > 1)
+
+
+class Answer(Response[T]):
+    """An answer of Daybook; `headers` are raw, the content is encoded as JSON unless it is None."""
+
+    def __init__(self, content: T, *, status: int = 200, headers: Headers = ()) -> None:
+        """Litestar's own settings (cookies, background tasks) are left out on purpose."""
+        super().__init__(content, status_code=status)
+        self.sent_headers = headers
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> "SentAnswer":  # type: ignore[override]  # Litestar only calls what comes back
+        """Return what sends this answer."""
+        body = b"" if self.content is None else ENCODER.encode(self.content)
+        return SentAnswer(self.status_code or 200, body, self.sent_headers)
+
+
+class SentAnswer:
+    """An answer as the server gets it: two ASGI messages."""
+
+    def __init__(self, status: int, body: bytes, headers: Headers) -> None:
+        self._status, self._body = status, body
+        self._headers = [*headers]
+        if body:
+            self._headers += (JSON_TYPE, (b"content-length", str(len(body)).encode()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send it."""
+        await send(
+            {"type": "http.response.start", "status": self._status, "headers": self._headers}
+        )
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})

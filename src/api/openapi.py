@@ -1,0 +1,142 @@
+"""The OpenAPI document and the page that shows it, all of it served from here."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+Schema = dict[str, Any]
+
+ASSETS = Path(__file__).parent / "docs"
+PAGE_POLICY = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+DESCRIPTION = """
+Commands are posted and answered with a receipt: the id, the new version (also as `ETag`) and the
+position in the log (`Daybook-Position`). Views follow the log.
+
+Every answer has the same envelope; `error.code` is stable, `error.message` is for people.
+Unknown fields in a body and unknown query parameters are errors; of equal names in an object the
+last one counts. Times are RFC 3339 in UTC, ids are UUIDs, money is a decimal string and a currency.
+
+Roles: `customer`, `staff`, `auditor`, `admin`. An administrator may do all that staff may. What is
+somebody else's does not exist for a customer (404). A request whose access token is bad is refused
+even where none is needed. `If-Match: "<version>"` makes a command hold only for that version (412).
+"""
+
+
+class Unserved(Router):
+    """Takes Litestar's own documentation pages and serves none: they load from the internet."""
+
+    def register(self, value: Any) -> list[Any]:  # noqa: ARG002 - the signature is Litestar's
+        """Forget the page."""
+        return []
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """Return what the document says besides the routes."""
+    return OpenAPIConfig(
+        title="Daybook",
+        version=version,
+        description=DESCRIPTION.strip(),
+        openapi_router=Unserved("/", route_handlers=[]),
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+            }
+        ),
+    )
+
+
+def documentation() -> list[HTTPRouteHandler]:
+    """Return the routes of the document and its page."""
+    return [document(), *(asset(*one) for one in PAGES)]
+
+
+PAGES = (
+    ("/docs", "index.html", "text/html; charset=utf-8"),
+    ("/docs/docs.js", "docs.js", "text/javascript; charset=utf-8"),
+    ("/docs/docs.css", "docs.css", "text/css; charset=utf-8"),
+)
+
+
+def document() -> HTTPRouteHandler:
+    """Return the route of the document, which is made at the first request."""
+
+    @lru_cache(1)
+    def encoded(app: Litestar) -> bytes:
+        return msgspec.json.encode(completed(app.openapi_schema.to_schema()))
+
+    @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+    def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return Response(encoded(request.app), media_type=MediaType.JSON)
+
+    return openapi_json
+
+
+def completed(document: Schema) -> Schema:
+    """Add what cannot be read from the handlers: headers, and that bodies have no other fields."""
+    schemas = document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for body in operation.get("requestBody", {}).get("content", {}).values():
+                close(body["schema"], schemas)
+            if method != "get" and "{" in path:
+                operation.setdefault("parameters", []).append(IF_MATCH)
+            for status, response in operation["responses"].items():
+                response["headers"] = headers_of(method, status)
+    return document
+
+
+IF_MATCH: Schema = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The version, in quotes, that the resource must have.",
+    "required": False,
+    "schema": {"type": "string"},
+}
+HEADERS = {
+    "ETag": "The version of the resource, in quotes.",
+    "Daybook-Position": "Where in the log a view must be to show it.",
+    "Location": "Where the new resource is.",
+    "WWW-Authenticate": "How to sign in (RFC 6750).",
+    "Retry-After": "Seconds to wait.",
+}
+
+
+def headers_of(method: str, status: str) -> Schema:
+    """Return the headers that an answer with this status has."""
+    names = {"401": ["WWW-Authenticate"], "503": ["Retry-After"]}.get(status, [])
+    if method != "get" and status.startswith("2"):
+        names = ["ETag", "Daybook-Position", *(["Location"] if status == "201" else [])]
+    return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
+def close(schema: Schema, schemas: Schema) -> None:
+    """Say of a body's schema, and of all within it, that other fields are errors."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    inner = [*schema.get("properties", {}).values(), *schema.get("oneOf", ())]
+    for one in [*inner, *([schema["items"]] if "items" in schema else [])]:
+        close(one, schemas)
+
+
+def asset(path: str, name: str, media_type: str) -> HTTPRouteHandler:
+    """Return the route of one file of the page."""
+    content = (ASSETS / name).read_bytes()
+
+    @get(path, include_in_schema=False, sync_to_thread=False, name=name)
+    def file() -> Response[bytes]:
+        return Response(content, media_type=media_type, headers=PAGE_POLICY)
+
+    return file

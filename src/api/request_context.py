@@ -1,0 +1,124 @@
+"""What is known of a request before it is routed, and what every answer carries."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar.enums import HttpMethod, ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# W3C Trace Context, 3.2: version, trace id, parent id, flags; later versions may add more.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-.*")
+
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NO_STORE = (b"cache-control", b"no-store")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks, as the access token says."""
+
+    user_id: UUID
+    session_id: UUID
+    role: str
+
+    @property
+    def is_staff(self) -> bool:
+        """Tell whether the caller works here: staff or an administrator."""
+        return self.role in {"staff", "admin"}
+
+
+class Context(msgspec.Struct):
+    """A request: its ids, its headers (lower-case names, the last of equal ones), who asks."""
+
+    request_id: str
+    correlation_id: str
+    headers: Mapping[bytes, bytes]
+    caller: Caller | None = None
+
+
+def context_of(scope: Scope) -> Context:
+    """Return the context that `InContext` gave to this request."""
+    return cast("Context", scope["state"]["context"])
+
+
+class InContext:
+    """Gives every request its context and every answer its headers, errors of the router too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app` is everything inside."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        context = new_context(dict(scope["headers"]))
+        scope["state"]["context"] = context
+        tokens = structlog.contextvars.bind_contextvars(
+            request_id=context.request_id, correlation_id=context.correlation_id
+        )
+        wants_head = scope["method"] == "HEAD"
+        if wants_head:
+            # What GET would answer, without its body (RFC 9110, 9.3.2).
+            scope["method"] = HttpMethod.GET
+        try:
+            await self._app(scope, receive, finishing(context, send, wants_head=wants_head))
+        finally:
+            structlog.contextvars.reset_contextvars(**tokens)
+
+
+def finishing(context: Context, send: Send, *, wants_head: bool) -> Send:
+    """Return a `send` that adds the headers of every answer, and keeps the body of a HEAD back."""
+
+    async def finish(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *added(context, message["headers"])]
+        elif wants_head and message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return finish
+
+
+def added(context: Context, headers: Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers to add to an answer that has some already."""
+    present = {name for name, _ in headers}
+    more = [(b"x-request-id", context.request_id.encode()), *ALWAYS]
+    if API_POLICY[0] not in present:
+        more.append(API_POLICY)
+    if b"authorization" in context.headers and NO_STORE[0] not in present:
+        more.append(NO_STORE)
+    return more
+
+
+def new_context(headers: Mapping[bytes, bytes]) -> Context:
+    """Make the context of a request with these headers."""
+    request_id = identifier(headers.get(b"x-request-id")) or str(uuid.uuid4())
+    correlation_id = (
+        identifier(headers.get(b"x-correlation-id"))
+        or trace_id(headers.get(b"traceparent"))
+        or request_id
+    )
+    return Context(request_id, correlation_id, headers)
+
+
+def identifier(value: bytes | None) -> str | None:
+    """Return a client's identifier if it is harmless in headers, logs and the event log."""
+    text = value.decode("latin-1") if value else ""
+    return text if IDENTIFIER.fullmatch(text) else None
+
+
+def trace_id(value: bytes | None) -> str | None:
+    """Return the trace id of a W3C traceparent header, if it is one."""
+    match = TRACEPARENT.fullmatch(value.decode("latin-1")) if value else None
+    return match.group(1) if match else None

@@ -1,0 +1,86 @@
+"""How a route is declared: who may call it, what it does, how it may be refused, for both sides."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import AnyCallable
+
+from api.envelope import Failure
+from api.errors import STATUSES
+from api.guards import Who
+from api.request import ApiRequest
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+V1 = "/api/v1"
+SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
+WITH_BODY = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR")
+
+
+def route(  # noqa: PLR0913 - what a client must know of a route, each by its name
+    method: Method,
+    path: str,
+    *,
+    who: Who,
+    summary: str,
+    tag: str,
+    status: int = 200,
+    refusals: Iterable[str] = (),
+    credentials: bool = True,
+) -> Callable[[AnyCallable], HTTPRouteHandler]:
+    """Declare a handler with its full path; `credentials` False: an access token is not looked at.
+
+    Nobody has to be told twice: permission, documentation and error answers come from here.
+    """
+
+    def declare(handle: AnyCallable) -> HTTPRouteHandler:
+        codes = ["MALFORMED_REQUEST", "INTERNAL_ERROR", *refusals]
+        codes += SIGNED if credentials else ()
+        codes += ("FORBIDDEN",) if who else ()
+        codes += WITH_BODY if "data" in handle.__annotations__ else ()
+        declared = HTTPRouteHandler(
+            path,
+            http_method=method,
+            status_code=status,
+            request_class=ApiRequest,
+            summary=summary,
+            description=handle.__doc__,
+            tags=[tag],
+            operation_id=camel(handle.__name__),
+            responses=documented(codes),
+            security=[{"bearer": []}] if who else [],
+            opt={"who": who, "credentials": credentials, "declared": True},
+        )
+        return declared(handle)
+
+    return declare
+
+
+def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
+    """Return the error answers of a route by status, with the codes each may have."""
+    by_status: defaultdict[int, set[str]] = defaultdict(set)
+    for code in codes:
+        by_status[STATUSES[code]].add(code)
+    return {
+        status: ResponseSpec(Failure, generate_examples=False, description=", ".join(sorted(names)))
+        for status, names in sorted(by_status.items())
+    }
+
+
+def camel(name: str) -> str:
+    """Return a Python name as the document writes it: place_order, placeOrder."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def query_names(handler: Any) -> frozenset[str]:
+    """Return the query parameters that a handler takes, by the names that clients use."""
+    found = set()
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        parameter = field.kwarg_definition
+        if getattr(parameter, "param_type", None) == "query":
+            found.add(getattr(parameter, "name", None) or getattr(parameter, "query", None) or name)
+    return frozenset(found)

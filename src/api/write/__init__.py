@@ -1,0 +1,12 @@
+"""The write side: commands over HTTP, one file a resource. `HANDLERS` is all of it."""
+
+from litestar.handlers import HTTPRouteHandler
+
+from api.write import auth, orders, products, users
+
+HANDLERS: list[HTTPRouteHandler] = [
+    *auth.HANDLERS,
+    *users.HANDLERS,
+    *products.HANDLERS,
+    *orders.HANDLERS,
+]

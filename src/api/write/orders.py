@@ -1,0 +1,246 @@
+"""Orders over HTTP: place, pay, ship, deliver, cancel, refund, note."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.envelope import Answer, Success
+from api.guards import BUYERS, STAFF
+from api.money import MoneyText, money_text
+from api.request import ApiRequest
+from api.routes import V1, route
+from api.write.receipts import Changed, asker_of, changed, check_no_body, created
+from commands.orders.add_order_note import AddOrderNote, add_order_note
+from commands.orders.cancel_order import CancelOrder, cancel_order
+from commands.orders.deliver_order import DeliverOrder, deliver_order
+from commands.orders.pay_order import PayOrder, pay_order
+from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
+from commands.orders.refund_order import RefundOrder, refund_order
+from commands.orders.ship_order import ShipOrder, ship_order
+from commands.work import Receipt, Tools, execute
+from domain.refusal import Invalid, NotFound
+
+TAG = "Orders"
+ORDER = f"{V1}/orders/{{order_id:str}}"
+REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
+PLACING = ("OUT_OF_STOCK", "INVALID_STATE", "VERSION_CONFLICT")
+
+Reason = Annotated[str, msgspec.Meta(examples=["ordered twice"])]
+
+
+class Body(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What all bodies here have in common."""
+
+
+class NewOrder(Body, frozen=True):
+    """What to order; staff may say for whom."""
+
+    items: list[Item]
+    user_id: UUID | None = None
+
+
+class NewOrderOfUser(Body, frozen=True):
+    """What to order for the user of the path."""
+
+    items: list[Item]
+
+
+class Payment(Body, frozen=True):
+    """What was received; the amount is the order's total."""
+
+    reference: Annotated[str, msgspec.Meta(examples=["INV-1001"])]
+    amount: MoneyText
+
+
+class Shipment(Body, frozen=True):
+    """Who carries the goods."""
+
+    carrier: Annotated[str, msgspec.Meta(examples=["Royal Mail"])]
+    tracking_number: Annotated[str, msgspec.Meta(examples=["RM123456789GB"])]
+
+
+class Why(Body, frozen=True):
+    """The reason."""
+
+    reason: Reason
+
+
+class Note(Body, frozen=True):
+    """What to remember."""
+
+    text: Annotated[str, msgspec.Meta(examples=["Leave it with the neighbour."])]
+
+
+class OrderPlaced(msgspec.Struct, frozen=True, rename="camel"):
+    """The new order and what it costs."""
+
+    id: UUID
+    version: int
+    total: MoneyText
+
+
+@route(
+    "POST",
+    f"{V1}/orders",
+    who=BUYERS,
+    summary="Place an order",
+    tag=TAG,
+    status=201,
+    refusals=PLACING,
+)
+async def create_order(
+    request: ApiRequest, data: JSONBody[NewOrder], tools: NamedDependency[Tools]
+) -> Answer[Success[OrderPlaced]]:
+    """Order at the catalogue's prices; stock is reserved for all items or for none."""
+    command = PlaceOrder(items=data.items, user_id=data.user_id)
+    return placed(request, await execute(tools, asker_of(request), place_order, command))
+
+
+@route(
+    "POST",
+    f"{V1}/users/{{user_id:str}}/orders",
+    who=BUYERS,
+    summary="Place an order for a user",
+    tag=TAG,
+    status=201,
+    refusals=[*PLACING, "NOT_FOUND"],
+)
+async def create_order_of_user(
+    request: ApiRequest,
+    user_id: FromPath[UUID],
+    data: JSONBody[NewOrderOfUser],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[OrderPlaced]]:
+    """Order for oneself, or as staff for anybody."""
+    if user_id != request.caller.user_id and not request.caller.is_staff:
+        raise NotFound
+    command = PlaceOrder(items=data.items, user_id=user_id)
+    try:
+        receipt = await execute(tools, asker_of(request), place_order, command)
+    except Invalid as refusal:
+        if refusal.details and refusal.details[0].field == "userId":
+            raise NotFound from refusal  # here the user is the resource, not a field
+        raise
+    return placed(request, receipt)
+
+
+@route(
+    "POST",
+    f"{ORDER}/payment",
+    who=STAFF,
+    summary="Record an order's payment",
+    tag=TAG,
+    refusals=REFUSALS,
+)
+async def create_payment(
+    request: ApiRequest,
+    order_id: FromPath[UUID],
+    data: JSONBody[Payment],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[Changed]]:
+    """Record that exactly the total was received."""
+    command = PayOrder(order_id=order_id, reference=data.reference, amount=data.amount.value())
+    return changed(request, await execute(tools, asker_of(request), pay_order, command))
+
+
+@route("POST", f"{ORDER}/shipment", who=STAFF, summary="Ship an order", tag=TAG, refusals=REFUSALS)
+async def create_shipment(
+    request: ApiRequest,
+    order_id: FromPath[UUID],
+    data: JSONBody[Shipment],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[Changed]]:
+    """Hand a paid order to a carrier."""
+    command = ShipOrder(
+        order_id=order_id, carrier=data.carrier, tracking_number=data.tracking_number
+    )
+    return changed(request, await execute(tools, asker_of(request), ship_order, command))
+
+
+@route(
+    "POST",
+    f"{ORDER}/delivery",
+    who=STAFF,
+    summary="Record an order's delivery",
+    tag=TAG,
+    refusals=REFUSALS,
+)
+async def create_delivery(
+    request: ApiRequest, order_id: FromPath[UUID], tools: NamedDependency[Tools]
+) -> Answer[Success[Changed]]:
+    """Record that a shipped order arrived."""
+    await check_no_body(request)
+    command = DeliverOrder(order_id=order_id)
+    return changed(request, await execute(tools, asker_of(request), deliver_order, command))
+
+
+@route(
+    "POST",
+    f"{ORDER}/cancellation",
+    who=BUYERS,
+    summary="Cancel an order",
+    tag=TAG,
+    refusals=REFUSALS,
+)
+async def create_cancellation(
+    request: ApiRequest,
+    order_id: FromPath[UUID],
+    data: JSONBody[Why],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[Changed]]:
+    """Call an order off before it is shipped: one's own, or any as staff. Stock goes back."""
+    command = CancelOrder(order_id=order_id, reason=data.reason)
+    return changed(request, await execute(tools, asker_of(request), cancel_order, command))
+
+
+@route("POST", f"{ORDER}/refund", who=STAFF, summary="Refund an order", tag=TAG, refusals=REFUSALS)
+async def create_refund(
+    request: ApiRequest,
+    order_id: FromPath[UUID],
+    data: JSONBody[Why],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[Changed]]:
+    """Give the money of a paid order back."""
+    command = RefundOrder(order_id=order_id, reason=data.reason)
+    return changed(request, await execute(tools, asker_of(request), refund_order, command))
+
+
+@route(
+    "POST",
+    f"{ORDER}/notes",
+    who=STAFF,
+    summary="Add a note to an order",
+    tag=TAG,
+    refusals=REFUSALS,
+)
+async def create_note(
+    request: ApiRequest,
+    order_id: FromPath[UUID],
+    data: JSONBody[Note],
+    tools: NamedDependency[Tools],
+) -> Answer[Success[Changed]]:
+    """Write something down about an order."""
+    command = AddOrderNote(order_id=order_id, text=data.text)
+    return changed(request, await execute(tools, asker_of(request), add_order_note, command))
+
+
+def placed(request: ApiRequest, receipt: Receipt[Placed]) -> Answer[Success[OrderPlaced]]:
+    """Answer with the new order."""
+    total = money_text(receipt.answer.total)
+    data = OrderPlaced(receipt.id, receipt.version, total)
+    return created(request, receipt, f"{V1}/orders/{receipt.id}", data)
+
+
+HANDLERS = [
+    create_order,
+    create_order_of_user,
+    create_payment,
+    create_shipment,
+    create_delivery,
+    create_cancellation,
+    create_refund,
+    create_note,
+]

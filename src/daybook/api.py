@@ -1,0 +1,163 @@
+"""An API process, put together: which side it serves, with which store, keys and views.
+
+granian calls `write_side`, `read_side` or `both_sides` in each of its worker processes.
+"""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Literal
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+
+from api import read, write
+from api.application import create_app
+from api.health import Check, Report, health
+from api.revocations import Revocations
+from api.tokens import Tokens
+from commands.passwords import Passwords
+from commands.work import Tools
+from daybook.logs import configure_logs
+from daybook.migrate import newest_revision
+from daybook.services import Services
+from daybook.settings import Settings, jwt_secret
+from daybook.wakeups import Herald
+from event_store.connections import pool
+from event_store.store import EventStore
+from projections.status import statuses_async
+from projections.switched_on import PROJECTIONS
+from projections.views import Views
+
+Side = Literal["write", "read", "all"]
+
+
+@dataclass
+class Parts:
+    """What one side adds to an application."""
+
+    handlers: list[HTTPRouteHandler]
+    provided: Mapping[str, object]
+    lifespan: AbstractAsyncContextManager[object]
+
+
+def write_side() -> Litestar:
+    """Return the application that takes commands."""
+    return from_environment("write")
+
+
+def read_side() -> Litestar:
+    """Return the application that shows views."""
+    return from_environment("read")
+
+
+def both_sides() -> Litestar:
+    """Return the application that does both."""
+    return from_environment("all")
+
+
+def from_environment(side: Side) -> Litestar:
+    """Put an application together as the environment says; both services must be given there."""
+    configure_logs()
+    settings = Settings.from_environment(os.environ)
+    if settings.database_url is None or settings.redis_url is None:
+        message = "The API needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook serve`."
+        raise SystemExit(message)
+    return build(side, settings, Services(settings.database_url, settings.redis_url))
+
+
+def build(side: Side, settings: Settings, services: Services) -> Litestar:
+    """Put an application together from its parts."""
+    sides = []
+    if side != "read":
+        sides.append(writing(services))
+    if side != "write":
+        sides.append(reading(services))
+    looking = pool(services.database_url, name="daybook health", size=2)
+    secret = jwt_secret(settings).encode()
+    key_id = sha256(secret).hexdigest()[:8]
+    return create_app(
+        handlers=[
+            *(handler for one in sides for handler in one.handlers),
+            *health(checks(looking), reports(looking, services.redis_url)),
+        ],
+        tokens=Tokens({key_id: secret}, key_id),
+        revocations=Revocations(services.database_url),
+        provided={name: part for one in sides for name, part in one.provided.items()},
+        lifespan=[opened(looking), *(one.lifespan for one in sides)],
+        version=version("daybook"),
+    )
+
+
+def writing(services: Services) -> Parts:
+    """Return the parts that take commands."""
+    herald = Herald(services.redis_url, PROJECTIONS)
+    store = EventStore(services.database_url, on_append=herald.tell)
+    passwords = Passwords()
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        herald.start()
+        await store.open()
+        try:
+            yield
+        finally:
+            await store.close()
+            herald.close()
+            passwords.close()
+
+    return Parts(write.HANDLERS, {"tools": Tools(store, passwords)}, lifespan())
+
+
+def reading(services: Services) -> Parts:
+    """Return the parts that show views."""
+    views = Views(services.database_url)
+    return Parts(read.HANDLERS, {"views": views}, views)
+
+
+@asynccontextmanager
+async def opened(connections: AsyncConnectionPool) -> AsyncIterator[None]:
+    """Keep a pool open, also while Postgres is away."""
+    await connections.open(wait=False)
+    try:
+        yield
+    finally:
+        await connections.close()
+
+
+def checks(connections: AsyncConnectionPool) -> Mapping[str, Check]:
+    """Return what must hold for the process to be ready."""
+    wanted = newest_revision()
+
+    async def postgres() -> str | None:
+        async with connections.connection() as connection:
+            await connection.execute("select 1")
+        return None
+
+    async def migration() -> str | None:
+        async with connections.connection() as connection:
+            cursor = await connection.execute("select version_num from alembic_version")
+            row = await cursor.fetchone()
+        return None if row and row[0] >= wanted else f"Run `daybook migrate` to get to {wanted}."
+
+    return {"postgres": postgres, "migration": migration}
+
+
+def reports(connections: AsyncConnectionPool, redis_url: str) -> Mapping[str, Report]:
+    """Return what is told besides."""
+
+    async def answers() -> object:
+        async with Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as redis:
+            await redis.ping()
+        return "ok"
+
+    async def lag() -> object:
+        async with connections.connection() as connection:
+            return {one.name: one.events for one in await statuses_async(connection)}
+
+    return {"redis": answers, "projections": lag}

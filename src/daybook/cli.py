@@ -1,0 +1,216 @@
+"""The command line `daybook`: what can be typed, and what is printed and returned.
+
+Exit codes: 0 done, 1 something was found wrong or refused, 2 wrong usage or environment.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from daybook.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from projections.status import Status
+
+WRONG, UNUSABLE = 1, 2
+
+app = typer.Typer(
+    name="daybook",
+    help="Accounts, catalogue and orders: commands in, events kept, views out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+imports = typer.Typer(help="Take over what other systems hold.", no_args_is_help=True)
+users = typer.Typer(help="Accounts, from the machine that Daybook runs on.", no_args_is_help=True)
+projections = typer.Typer(
+    help="The views: where they stand, and making them anew.", no_args_is_help=True
+)
+app.add_typer(imports, name="import")
+app.add_typer(users, name="users")
+app.add_typer(projections, name="projections")
+
+out = Console()
+errors = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def settings() -> Settings:
+    """Read the settings from the environment."""
+    return Settings.from_environment(os.environ)
+
+
+@app.command()
+def up() -> None:
+    """Run everything here until Ctrl-C: Postgres, Valkey, the API and the workers."""
+    from daybook.programs import up as run
+
+    run(settings())
+
+
+@app.command()
+def serve(
+    side: Annotated[
+        str, typer.Option(help="Which side to serve: write (commands), read (views) or all.")
+    ] = "all",
+) -> None:
+    """Run the API server alone."""
+    from daybook.programs import FACTORIES
+    from daybook.programs import serve as run
+
+    if side not in FACTORIES:
+        raise typer.BadParameter(
+            f"{side!r} is not one of {', '.join(FACTORIES)}.", param_hint="--side"
+        )
+    run(settings(), side)
+
+
+@app.command()
+def work() -> None:
+    """Run the workers alone."""
+    from daybook.programs import work as run
+
+    raise typer.Exit(run(settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this release's schema."""
+    from daybook.migrate import migrate as run
+    from daybook.services import services
+
+    with services(settings()) as found:
+        out.print(f"The database is at revision {run(found.database_url)}.")
+
+
+@app.command()
+def demo() -> None:
+    """Take a tour over HTTP: register, log in, place, pay and ship an order, read the views."""
+    from daybook.demo import run
+
+    run(settings(), out)
+
+
+@imports.command("orders")
+def import_orders(
+    file: Annotated[Path, typer.Argument(help="A CSV file, plain or gzipped.")],
+    layout: Annotated[
+        str | None,
+        typer.Option("--format", help="online-retail or daybook; else told by the first line."),
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused lines go, with number and reason.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import orders from a file: each line once, however often it is imported."""
+    from daybook.import_orders import run
+
+    show = print_json if as_json else print_result
+    run(settings(), file, layout=layout, rejects=rejects, console=errors, show=show)
+
+
+@users.command("create-admin")
+def create_admin(
+    email: Annotated[str, typer.Option(prompt="E-mail address")],
+    name: Annotated[str, typer.Option(help="The person's name.")] = "Administrator",
+) -> None:
+    """Create an administrator; the password is asked for, or read from DAYBOOK_ADMIN_PASSWORD."""
+    from daybook.first_admin import create_admin as run
+    from daybook.migrate import migrate as migrated
+    from daybook.services import services
+
+    password = os.environ.get("DAYBOOK_ADMIN_PASSWORD") or typer.prompt(
+        "Password", hide_input=True, confirmation_prompt=True
+    )
+    environ = {key: value for key, value in os.environ.items() if "DAYBOOK_ADMIN" not in key}
+    with services(Settings.from_environment(environ)) as found:
+        migrated(found.database_url)
+        receipt = asyncio.run(run(found, email, password, name))
+    out.print(f"Administrator {email} has the id {receipt.id}.")
+
+
+@projections.command("status")
+def status(as_json: Json = False) -> None:
+    """Show how far each view is behind the log; exit code 1 if one stands still."""
+    from daybook.views import statuses_now
+
+    found = statuses_now(settings())
+    if as_json:
+        print_json({"projections": [msgspec.to_builtins(one) for one in found]})
+    else:
+        out.print(status_table(found))
+    if any(one.failure for one in found):
+        raise typer.Exit(WRONG)
+
+
+@projections.command("rebuild")
+def rebuild(
+    name: Annotated[str, typer.Argument(help="A projection's name, or all.")], as_json: Json = False
+) -> None:
+    """Make a view anew from the first event on, while the old one is read and posted on."""
+    from daybook.views import rebuild_now
+
+    rebuild_now(settings(), name, errors, print_json if as_json else print_result)
+
+
+def status_table(found: "list[Status]") -> Table:
+    """Lay the statuses out for people."""
+    table = Table("Projection", "Version", "Position", "Behind", "Seconds", "Last moved", "State")
+    for one in found:
+        moving = "posting" if one.events else "up to date"
+        table.add_row(
+            one.name,
+            str(one.version),
+            f"{one.position:,}",
+            f"{one.events:,}",
+            f"{one.seconds:.1f}",
+            f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
+            f"stands still: {one.failure}" if one.failure else moving,
+        )
+    return table
+
+
+def print_json(result: dict[str, object]) -> None:
+    """Print a result for programs."""
+    sys.stdout.write(json.dumps(result, default=str) + "\n")
+
+
+def print_result(result: dict[str, object]) -> None:
+    """Print a result for people: a line each."""
+    table = Table(show_header=False, box=None)
+    for key, value in result.items():
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(key, shown)
+    out.print(table)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one clear sentence, never a traceback."""
+    from daybook.troubles import explain
+
+    try:
+        app()
+    except SettingsError as error:
+        fail("\n".join(error.problems))
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        fail(sentence)
+
+
+def fail(sentence: str) -> None:
+    """End the program with a sentence on standard error."""
+    sys.stderr.write(f"daybook: {sentence}\n")
+    raise SystemExit(UNUSABLE)

@@ -1,0 +1,41 @@
+"""Commands given on this machine rather than over HTTP: by the operator, over a store of its own."""
+
+import asyncio
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from commands.identifiers import new_id
+from commands.passwords import Passwords
+from commands.work import Asker, Tools
+from daybook.services import Services
+from daybook.wakeups import Herald
+from event_store.store import EventStore
+from projections.switched_on import PROJECTIONS
+
+
+def operator() -> Asker:
+    """Return who asks when a command is typed on this machine."""
+    request_id = str(new_id())
+    return Asker(
+        actor_id=f"operator:{getpass.getuser()}",
+        role="system",
+        request_id=request_id,
+        correlation_id=request_id,
+    )
+
+
+@asynccontextmanager
+async def operator_tools(found: Services) -> AsyncIterator[Tools]:
+    """Open what commands work with; the workers are told of what is appended."""
+    herald = Herald(found.redis_url, PROJECTIONS)
+    store = EventStore(found.database_url, on_append=herald.tell)
+    passwords = Passwords()
+    herald.start()
+    await store.open()
+    try:
+        yield Tools(store, passwords)
+    finally:
+        await store.close()
+        await asyncio.to_thread(herald.close)
+        passwords.close()

@@ -1,0 +1,161 @@
+"""The long-running programs: an API server, the workers, and all of it at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import structlog
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from daybook.api import Side
+from daybook.first_admin import NewAdmin, ensure_first_admin
+from daybook.migrate import migrate
+from daybook.services import Services, check_port, kept_services, services
+from daybook.settings import Settings, jwt_secret
+from daybook.supervisor import Supervisor
+
+FACTORIES: dict[Side, str] = {
+    "write": "daybook.api:write_side",
+    "read": "daybook.api:read_side",
+    "all": "daybook.api:both_sides",
+}
+WORKER_THREADS = 8
+# dramatiq asks Redis this often when idle, in milliseconds: the delay of a view that was idle.
+WORKER_TIMEOUT = "10"
+HEADER_SECONDS = 20
+DRAIN_SECONDS = 8
+
+log = structlog.get_logger(__name__)
+
+
+def environment(settings: Settings, found: Services) -> Mapping[str, str]:
+    """Return the environment in which a program finds the services and secrets of this one."""
+    return os.environ | {
+        "DAYBOOK_DATABASE_URL": found.database_url,
+        "DAYBOOK_REDIS_URL": found.redis_url,
+        "DAYBOOK_JWT_SECRET": jwt_secret(settings),
+        "dramatiq_worker_timeout": WORKER_TIMEOUT,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def serve(settings: Settings, side: Side) -> None:
+    """Run an API server until it is told to stop."""
+    check_port(settings.host, settings.port)
+    with services(settings) as found:
+        migrate(found.database_url)
+        os.environ.update(environment(settings, found))
+        Server(
+            FACTORIES[side],
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.ASGI,
+            factory=True,
+            workers=settings.api_processes,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1_000),
+            websockets=False,
+            log_access=False,
+            log_level="warning",  # type: ignore[arg-type]  # granian takes the name as well
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=DRAIN_SECONDS,
+        ).serve()
+
+
+def work(settings: Settings) -> int:
+    """Run the workers until they are told to stop; return their exit code."""
+    with services(settings) as found:
+        migrate(found.database_url)
+        program = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            worker_command(settings), env=dict(environment(settings, found))
+        )
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda number, _frame: program.send_signal(number))
+        return program.wait()
+
+
+def worker_command(settings: Settings) -> list[str]:
+    """Return the command of the worker processes."""
+    return [
+        sys.executable,
+        "-m",
+        "dramatiq",
+        "daybook.worker:start",
+        f"--processes={settings.worker_processes}",
+        f"--threads={WORKER_THREADS}",
+        "--worker-shutdown-timeout=8000",
+        "--skip-logging",
+    ]
+
+
+@contextmanager
+def everything(settings: Settings) -> Iterator[tuple[Supervisor, Services, NewAdmin | None]]:
+    """Run services, workers and API while the block lasts; it is entered when they answer."""
+    check_port(settings.host, settings.port)
+    with kept_services(settings) as (supervisor, found):
+        migrate(found.database_url)
+        admin = ensure_first_admin(settings, found)
+        env = environment(settings, found)
+        supervisor.start("workers", worker_command(settings), env=env)
+        command = [sys.executable, "-m", "daybook", "serve", "--side", "all"]
+        supervisor.start("api", command, env=env, ready=lambda: answers(settings))
+        yield supervisor, found, admin
+
+
+def up(settings: Settings) -> None:
+    """Run everything here until Ctrl-C, and say where it is."""
+    with everything(settings) as (supervisor, found, admin):
+        sys.stdout.write(welcome(settings, found, admin))
+        sys.stdout.flush()
+        supervisor.supervise()
+
+
+def answers(settings: Settings) -> bool:
+    """Tell whether the API answers that it is ready."""
+    try:
+        with urllib.request.urlopen(f"{address(settings)}/health/ready", timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)  # noqa: PLR2004 - 200 OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def address(settings: Settings) -> str:
+    """Return where the API is, as a browser on this machine finds it."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+def welcome(settings: Settings, found: Services, admin: NewAdmin | None) -> str:
+    """Return the few lines that say where everything is."""
+    data = settings.data_dir.absolute()
+    mails = settings.masked()["DAYBOOK_SMTP_URL"] if settings.smtp_url else data / "mail"
+    lines = [
+        "Daybook runs.",
+        f"  API    {address(settings)}/api/v1",
+        f"  Docs   {address(settings)}/docs",
+        f"  Mails  {mails}",
+        f"  Logs   {data / 'log'}",
+        f"  Data   {shown_database(found, data)}",
+    ]
+    if admin is not None:
+        lines.append(f"  Admin  {admin.email}")
+        if admin.made_up:
+            lines.append(f"         password {admin.password} (made up, shown only now)")
+    lines.append("Ctrl-C stops it; the data stays.")
+    return "\n".join(lines) + "\n"
+
+
+def shown_database(found: Services, data: Path) -> str:
+    """Return where the data is, without a password."""
+    return (
+        str(data) if "host=/" in found.database_url.replace("%2F", "/") else "DAYBOOK_DATABASE_URL"
+    )

@@ -1,0 +1,90 @@
+"""The views from the command line: where they stand, bringing them up to date, making them anew."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from rich.console import Console
+from rich.progress import Progress
+
+from daybook.migrate import migrate
+from daybook.services import ServiceError, services
+from daybook.settings import Settings
+from event_store.connections import connect
+from projections.engine import behind, catch_up
+from projections.projection import Projection
+from projections.rebuild import rebuild
+from projections.status import Status, statuses
+from projections.switched_on import PROJECTIONS
+
+STATEMENT_MS = 600_000
+POLL_SECONDS = 0.1
+
+
+def connected(database_url: str) -> Connection[TupleRow]:
+    """Open a connection on which a statement may take minutes."""
+    return connect(database_url, name="daybook operator", statement_ms=STATEMENT_MS)
+
+
+def statuses_now(settings: Settings) -> list[Status]:
+    """Return the status of every view."""
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connected(found.database_url) as connection:
+            return statuses(connection)
+
+
+def catch_up_all(database_url: str, console: Console) -> None:
+    """Post every view to the end of the log, together with the workers if there are any."""
+    with connected(database_url) as connection, Progress(console=console) as progress:
+        for projection in PROJECTIONS.values():
+            left = behind(connection, projection)
+            task = progress.add_task(f"posting {projection.name}", total=left)
+            while (now_left := behind(connection, projection)) > 0:
+                progress.update(task, completed=max(0, left - now_left))
+                if catch_up(connection, projection) == 0:
+                    time.sleep(POLL_SECONDS)  # a worker is at it
+            progress.update(task, completed=left)
+
+
+def rebuild_now(
+    settings: Settings, name: str, console: Console, show: Callable[[dict[str, object]], None]
+) -> None:
+    """Rebuild one projection or all, with a progress bar."""
+    if name != "all" and name not in PROJECTIONS:
+        known = ", ".join(PROJECTIONS)
+        raise ServiceError(f"There is no projection {name}: choose all or one of {known}.")
+    chosen = PROJECTIONS.values() if name == "all" else [PROJECTIONS[name]]
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connected(found.database_url) as connection, Progress(console=console) as progress:
+            for projection in chosen:
+                show(rebuild_one(connection, projection, progress))
+
+
+def rebuild_one(
+    connection: Connection[TupleRow], projection: Projection, progress: Progress
+) -> dict[str, object]:
+    """Rebuild one projection and return what is to be shown of it."""
+    task = progress.add_task(f"rebuilding {projection.name}", total=None)
+    started = time.monotonic()
+
+    def report(position: int, end: int) -> None:
+        progress.update(task, completed=position, total=end)
+
+    rebuilt = rebuild(connection, projection, report)
+    rows = {table: f"{new} rows (before: {live})" for table, (live, new) in rebuilt.rows.items()}
+    return {
+        "projection": projection.name,
+        "position": rebuilt.position,
+        "seconds": round(time.monotonic() - started, 2),
+        **rows,
+    }
+
+
+def to_json(status: Status) -> dict[str, object]:
+    """Return a status as plain data."""
+    built: dict[str, object] = msgspec.to_builtins(status)
+    return built

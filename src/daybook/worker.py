@@ -1,0 +1,108 @@
+"""A worker process, put together: it posts every projection when woken, and looks each second.
+
+Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of its processes.
+"""
+
+import os
+import threading
+import time
+
+import dramatiq
+import psycopg
+import redis
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from daybook.logs import configure_logs
+from daybook.settings import Settings
+from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
+from event_store.connections import connect
+from projections.engine import ProjectionFailed, catch_up
+from projections.projection import Projection
+from projections.switched_on import PROJECTIONS
+
+TICK_SECONDS = 1.0
+STATEMENT_MS = 60_000
+FAILED_PAUSE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Poster:
+    """Posts projections over connections of its own, one for each thread."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._local = threading.local()
+        self._paused_until: dict[str, float] = {}
+
+    def post(self, projection: Projection) -> None:
+        """Bring a view up to the log's end; a failure is logged and tried again later."""
+        if time.monotonic() < self._paused_until.get(projection.name, 0):
+            return
+        try:
+            catch_up(self._connection(), projection)
+        except ProjectionFailed:
+            self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            log.warning("postgres_away", projection=projection.name, error=str(error).strip())
+            self._drop_connection()
+
+    def _connection(self) -> Connection[TupleRow]:
+        connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed:
+            connection = connect(
+                self._database_url, name="daybook worker", statement_ms=STATEMENT_MS
+            )
+            self._local.connection = connection
+        return connection
+
+    def _drop_connection(self) -> None:
+        connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+
+def start() -> None:
+    """Put this process together: its broker, its actor and its tick. dramatiq then runs it."""
+    configure_logs()
+    settings = Settings.from_environment(os.environ)
+    if settings.database_url is None or settings.redis_url is None:
+        message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
+        raise SystemExit(message)
+    run_worker(settings.database_url, settings.redis_url)
+
+
+def run_worker(database_url: str, redis_url: str) -> None:
+    """Declare the actor on the process's broker, and start the tick."""
+    broker = make_broker(redis_url)
+    dramatiq.set_broker(broker)
+    poster = Poster(database_url)
+
+    def post(name: str) -> None:
+        # The mark goes first: news that comes while we read must be able to send a new message.
+        unmark(broker.client, name)
+        projection = PROJECTIONS.get(name)
+        if projection is not None:
+            poster.post(projection)
+
+    dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(post)
+    threading.Thread(target=tick, args=[poster], name="tick", daemon=True).start()
+
+
+def unmark(client: "redis.Redis", name: str) -> None:
+    """Say that no message for a projection is under way any more."""
+    try:
+        client.delete(mark_of(name))
+    except redis.RedisError as error:
+        log.warning("redis_down", error=str(error))
+
+
+def tick(poster: Poster) -> None:
+    """Look at every projection each second, for the messages that were lost."""
+    while True:
+        for projection in PROJECTIONS.values():
+            poster.post(projection)
+        time.sleep(TICK_SECONDS)

@@ -1,0 +1,122 @@
+"""The road from the log to a view: a page of events and the checkpoint, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+from psycopg import Connection, errors
+from psycopg.rows import TupleRow
+from sqlalchemy import Table
+
+from event_store import reading
+from event_store.records import Recorded
+from projections.projection import Key, Projection, Rows, fold_page
+from projections.row_sql import read_rows, write_rows
+
+PAGE = 2_000
+
+log = structlog.get_logger(__name__)
+
+BEHIND = """
+select h.position - c.position from log_head h, projection_checkpoints c
+ where c.name = %s and c.version = %s
+"""
+
+# The row lock is the lease: it ends with the transaction, whatever becomes of the worker. A frozen
+# worker is ended by the server's idle_in_transaction_session_timeout and can then write nothing.
+TAKE = """
+select position from projection_checkpoints
+ where name = %s and version = %s for update skip locked
+"""
+
+MOVE = """
+update projection_checkpoints
+   set position = %s, moved_at = clock_timestamp(), failure = null
+ where name = %s and version = %s and position = %s
+"""
+
+FAILED = """
+update projection_checkpoints set failure = %s, failed_at = clock_timestamp()
+ where name = %s and version = %s and failure is distinct from %s
+"""
+
+
+class ProjectionFailed(Exception):  # noqa: N818 - reads as what happened
+    """A page of events could not be applied; nothing of it was."""
+
+    def __init__(self, projection: Projection, reason: str) -> None:
+        self.projection, self.reason = projection, reason
+        super().__init__(f"Projection {projection.name} stands still: {reason}")
+
+
+def catch_up(connection: Connection[TupleRow], projection: Projection) -> int:
+    """Post the log to a view up to its end; return how far the view has come in this call.
+
+    Returns at once if another worker is at it. Whoever is at it looks at the log's end again after
+    each commit, so news that arrives in between is never left to lie.
+    """
+    posted = 0
+    while behind(connection, projection) > 0:
+        step = post_page(connection, projection)
+        if step == 0:
+            break
+        posted += step
+    return posted
+
+
+def behind(connection: Connection[TupleRow], projection: Projection) -> int:
+    """Return by how many events a view is behind the log."""
+    row = connection.execute(BEHIND, [projection.name, projection.version], prepare=True).fetchone()
+    if row is None:
+        message = f"There is no checkpoint of {projection.name} version {projection.version}."
+        raise LookupError(message)
+    return int(row[0])
+
+
+def post_page(connection: Connection[TupleRow], projection: Projection) -> int:
+    """Apply the next page and move the checkpoint, both or neither; return the positions passed.
+
+    Raises `ProjectionFailed`, and notes why beside the checkpoint for the operator to see.
+    """
+    key = [projection.name, projection.version]
+    try:
+        with connection.transaction():
+            row = connection.execute(TAKE, key, prepare=True).fetchone()
+            if row is None:
+                return 0
+            upto = apply_page(connection, projection, row[0])
+            moved = connection.execute(MOVE, [upto, *key, row[0]], prepare=True)
+            assert moved.rowcount == 1  # noqa: S101 - the row is locked
+            return upto - int(row[0])
+    except (errors.OperationalError, errors.InterfaceError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"[:2_000]
+        log.exception("projection_failed", projection=projection.name)
+        connection.execute(FAILED, [reason, *key, reason])
+        raise ProjectionFailed(projection, reason) from error
+
+
+def apply_page(connection: Connection[TupleRow], projection: Projection, after: int) -> int:
+    """Fold the events of the next page into the tables; return the position it ends at."""
+    upto = min(reading.head(connection), after + PAGE)
+    page = reading.page(connection, after, upto, projection.event_names)
+    if page:
+        rows = fold_page(projection, rows_for(connection, projection, page), page)
+        for table, changed in rows.written():
+            write_rows(connection, table, changed)
+    return upto
+
+
+def rows_for(
+    connection: Connection[TupleRow], projection: Projection, page: Sequence[Recorded]
+) -> Rows:
+    """Read all rows that the events of a page need, one statement a table."""
+    wanted: dict[Table, set[Key]] = defaultdict(set)
+    for event in page:
+        for table, key in projection.needs(event):
+            wanted[table].add(key)
+    rows = Rows()
+    for table, keys in wanted.items():
+        rows.load(table, read_rows(connection, table, keys))
+    return rows

@@ -1,0 +1,258 @@
+"""The orders: what was bought by whom, and how far each order has come."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from domain import order
+from domain.money import Money
+from event_store.records import Recorded
+from projections.listing import Listing, alone, as_is, plain_select
+from projections.projection import Place, Projection, Row, Rows
+
+ORDERS = Table(
+    "orders_v1",
+    MetaData(),
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid),
+    Column("status", Text),
+    Column("reference", Text),  # the invoice of an imported order
+    Column("currency", Text),
+    Column("total", Numeric),
+    Column("units", Integer),
+    Column("lines", JSONB),
+    Column("product_ids", ARRAY(Uuid)),
+    Column("placed_at", DateTime(timezone=True)),
+    Column("updated_at", DateTime(timezone=True)),
+    Column("payment", JSONB),
+    Column("shipment", JSONB),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("cancellation", JSONB),
+    Column("refund", JSONB),
+    Column("notes", JSONB),
+    Column("version", Integer),
+)
+
+
+def needs(recorded: Recorded) -> Iterable[Place]:
+    """Name the row of the order."""
+    yield ORDERS, (recorded.stream_id,)
+
+
+def fold(rows: Rows, recorded: Recorded) -> None:
+    """Move one order's row."""
+    event = recorded.event
+    if isinstance(event, order.OrderPlaced | order.OrderImported):
+        rows.put(ORDERS, new_row(recorded, event))
+        return
+    row = rows.change(ORDERS, recorded.stream_id)
+    row["version"] = recorded.version
+    row["updated_at"] = recorded.occurred_at
+    at = recorded.occurred_at
+    match event:
+        case order.OrderPaid(reference):
+            row["status"] = "paid"
+            row["payment"] = {"reference": reference, "at": at}
+        case order.OrderShipped(carrier, tracking_number):
+            row["status"] = "shipped"
+            row["shipment"] = {"carrier": carrier, "tracking_number": tracking_number, "at": at}
+        case order.OrderDelivered():
+            row["status"], row["delivered_at"] = "delivered", at
+        case order.OrderCancelled(reason):
+            row["status"], row["cancellation"] = "cancelled", {"reason": reason, "at": at}
+        case order.OrderRefunded(reason):
+            row["status"], row["refund"] = "refunded", {"reason": reason, "at": at}
+        case order.OrderNoteAdded(text):
+            row["notes"] = [*row["notes"], {"text": text, "at": at}]
+
+
+def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
+    """Return the row of a new order."""
+    imported = isinstance(event, order.OrderImported)
+    return {
+        "id": recorded.stream_id,
+        "user_id": event.user_id,
+        "status": "delivered" if imported else "placed",
+        "reference": event.reference if isinstance(event, order.OrderImported) else None,
+        "currency": event.total.currency,
+        "total": event.total.amount,
+        "units": sum(line.quantity for line in event.lines),
+        "lines": [line_row(line) for line in event.lines],
+        "product_ids": sorted({line.product_id for line in event.lines}),
+        "placed_at": event.placed_at,
+        "updated_at": recorded.occurred_at,
+        "payment": None,
+        "shipment": None,
+        "delivered_at": event.placed_at if imported else None,
+        "cancellation": None,
+        "refund": None,
+        "notes": [],
+        "version": recorded.version,
+    }
+
+
+def line_row(line: order.Line) -> dict[str, Any]:
+    """Return what is kept of a line."""
+    return {
+        "product_id": line.product_id,
+        "sku": line.sku,
+        "name": line.name,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "amount": line.amount,
+    }
+
+
+PROJECTION = Projection(
+    name="orders",
+    version=1,
+    tables=[ORDERS],
+    events=[
+        order.OrderPlaced,
+        order.OrderImported,
+        order.OrderPaid,
+        order.OrderShipped,
+        order.OrderDelivered,
+        order.OrderCancelled,
+        order.OrderRefunded,
+        order.OrderNoteAdded,
+    ],
+    needs=needs,
+    fold=fold,
+)
+
+
+class ItemView(msgspec.Struct, frozen=True, rename="camel"):
+    """A line of an order; the amount is exact."""
+
+    product_id: UUID
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Money
+    amount: Money
+
+
+class PaymentView(msgspec.Struct, frozen=True, rename="camel"):
+    """How and when it was paid."""
+
+    reference: str
+    at: datetime
+
+
+class ShipmentView(msgspec.Struct, frozen=True, rename="camel"):
+    """How and when it was shipped."""
+
+    carrier: str
+    tracking_number: str
+    at: datetime
+
+
+class ReasonView(msgspec.Struct, frozen=True):
+    """Why and when."""
+
+    reason: str
+    at: datetime
+
+
+class NoteView(msgspec.Struct, frozen=True):
+    """What staff wrote and when."""
+
+    text: str
+    at: datetime
+
+
+Step = TypeVar("Step", bound=msgspec.Struct)
+
+
+class OrderView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """An order. `reference`: the invoice, if imported. `notes`: for staff only."""
+
+    id: UUID
+    user_id: UUID
+    status: order.Status
+    reference: str | None
+    total: Money
+    items: list[ItemView]
+    placed_at: datetime
+    updated_at: datetime
+    payment: PaymentView | None
+    shipment: ShipmentView | None
+    delivered_at: datetime | None
+    cancellation: ReasonView | None
+    refund: ReasonView | None
+    notes: list[NoteView] | msgspec.UnsetType
+    version: int
+
+
+def order_view(row: Row, *, for_staff: bool) -> OrderView:
+    """Show a row; only staff see the notes."""
+    currency = row["currency"]
+    return OrderView(
+        id=row["id"],
+        user_id=row["user_id"],
+        status=row["status"],
+        reference=row["reference"],
+        total=Money(row["total"], currency),
+        items=[item_view(line, currency) for line in row["lines"]],
+        placed_at=row["placed_at"],
+        updated_at=row["updated_at"],
+        payment=step(PaymentView, row["payment"]),
+        shipment=step(ShipmentView, row["shipment"]),
+        delivered_at=row["delivered_at"],
+        cancellation=step(ReasonView, row["cancellation"]),
+        refund=step(ReasonView, row["refund"]),
+        notes=[written(NoteView, note) for note in row["notes"]] if for_staff else msgspec.UNSET,
+        version=row["version"],
+    )
+
+
+def step(view: type[Step], stored: dict[str, Any] | None) -> Step | None:
+    """Show a step that an order has made, if it has."""
+    return None if stored is None else written(view, stored)
+
+
+def written(view: type[Step], stored: dict[str, Any]) -> Step:
+    """Show a step as it is stored, its time as text."""
+    return view(**stored | {"at": datetime.fromisoformat(stored["at"])})
+
+
+def item_view(line: dict[str, Any], currency: str) -> ItemView:
+    """Show a line of a row."""
+    return ItemView(
+        UUID(line["product_id"]),
+        line["sku"],
+        line["name"],
+        line["quantity"],
+        Money(Decimal(line["unit_price"]), currency),
+        Money(Decimal(line["amount"]), currency),
+    )
+
+
+LISTING = Listing(
+    projection=PROJECTION,
+    select=plain_select(ORDERS),
+    filters={
+        "status": (ORDERS.c.status == bindparam("status"), as_is),
+        "userId": (ORDERS.c.user_id == bindparam("userId"), as_is),
+        "placedFrom": (ORDERS.c.placed_at >= bindparam("placedFrom"), as_is),
+        "placedTo": (ORDERS.c.placed_at < bindparam("placedTo"), as_is),
+        "minTotal": (ORDERS.c.total >= bindparam("minTotal"), as_is),
+        "maxTotal": (ORDERS.c.total <= bindparam("maxTotal"), as_is),
+        "productId": (ORDERS.c.product_ids.contains(bindparam("productId")), alone),
+    },
+    sorts={
+        "placedAt": "placed_at",
+        "updatedAt": "updated_at",
+        "total": "total",
+        "status": "status",
+    },
+    tie=["id"],
+    default_sort="placedAt",
+)

@@ -1,0 +1,89 @@
+"""What a projection declares: tables, events, the rows that an event needs, and how to fold it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table
+
+from event_store.event_types import Event, names_of
+from event_store.records import Recorded
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+Place = tuple[Table, Key]
+
+
+class Rows:
+    """The rows that a page of events reads and writes, in memory, by table and primary key."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Table, dict[Key, Row | None]] = {}
+        self._dirty: dict[Table, set[Key]] = {}
+
+    def load(self, table: Table, rows: Iterable[Row]) -> None:
+        """Take over rows as the database has them."""
+        for row in rows:
+            self._rows.setdefault(table, {})[key_of(table, row)] = row
+
+    def find(self, table: Table, *key: Any) -> Row | None:
+        """Return a row to look at, None if there is none."""
+        return self._rows.get(table, {}).get(key)
+
+    def change(self, table: Table, *key: Any) -> Row:
+        """Return a row to change in place; `LookupError` if there is none."""
+        row = self.find(table, *key)
+        if row is None:
+            message = f"{table.name} has no row {key}"
+            raise LookupError(message)
+        self._dirty.setdefault(table, set()).add(key)
+        return row
+
+    def put(self, table: Table, row: Row) -> None:
+        """Add a row, or replace the one with its key."""
+        key = key_of(table, row)
+        self._rows.setdefault(table, {})[key] = row
+        self._dirty.setdefault(table, set()).add(key)
+
+    def written(self) -> Iterator[tuple[Table, list[Row]]]:
+        """Yield what has to be written, table by table."""
+        for table, keys in self._dirty.items():
+            rows = self._rows[table]
+            yield table, [row for key in keys if (row := rows[key]) is not None]
+
+    def all(self, table: Table) -> list[Row]:
+        """Return all rows that are here, in the order of their keys."""
+        rows = self._rows.get(table, {})
+        return [row for key in sorted(rows) if (row := rows[key]) is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A view and how it is posted from the log.
+
+    `needs` names the rows that an event's fold will look at (missing ones are fine). `fold` gets
+    them in memory and changes them there: no I/O, no clock. A table's name ends in the version.
+    """
+
+    name: str
+    version: int
+    tables: Sequence[Table]
+    events: Sequence[type[Event]]
+    needs: Callable[[Recorded], Iterable[Place]]
+    fold: Callable[[Rows, Recorded], None]
+    event_names: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "event_names", names_of(self.events))
+
+
+def key_of(table: Table, row: Row) -> Key:
+    """Return the primary key of a row."""
+    return tuple(row[column.name] for column in table.primary_key)
+
+
+def fold_page(projection: Projection, rows: Rows, page: Iterable[Recorded]) -> Rows:
+    """Fold events, in order, into the rows that they need."""
+    for event in page:
+        projection.fold(rows, event)
+    return rows

@@ -1,0 +1,53 @@
+"""Rows of any read table, many at once in one statement: as JSON, which Postgres takes apart."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import TupleRow, dict_row
+from sqlalchemy import Table
+
+from projections.projection import Key, Row
+
+
+def read_rows(connection: Connection[TupleRow], table: Table, keys: Iterable[Key]) -> list[Row]:
+    """Return the rows with these primary keys, as far as they exist."""
+    names = [column.name for column in table.primary_key]
+    wanted = [dict(zip(names, key, strict=True)) for key in keys]
+    if not wanted:
+        return []
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(select_sql(table), [msgspec.json.encode(wanted).decode()], prepare=True)
+        return cursor.fetchall()
+
+
+def write_rows(connection: Connection[TupleRow], table: Table, rows: list[Row]) -> None:
+    """Insert rows, or replace those with the same primary key."""
+    if rows:
+        connection.execute(upsert_sql(table), [msgspec.json.encode(rows).decode()], prepare=True)
+
+
+@lru_cache
+def select_sql(table: Table) -> str:
+    """Return the statement of `read_rows`."""
+    listed = ", ".join(f"t.{column.name}" for column in table.columns)
+    key = ", ".join(column.name for column in table.primary_key)
+    return (
+        f"select {listed} from json_populate_recordset(null::{table.name}, %s::json) wanted "  # noqa: S608 - names of our own tables
+        f"join {table.name} t using ({key})"
+    )
+
+
+@lru_cache
+def upsert_sql(table: Table) -> str:
+    """Return the statement of `write_rows`."""
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
+    listed = ", ".join(names)
+    return (
+        f"insert into {table.name} ({listed}) select {listed} "  # noqa: S608 - names of our own tables
+        f"from json_populate_recordset(null::{table.name}, %s::json) "
+        f"on conflict ({', '.join(keys)}) do update set {changes}"
+    )

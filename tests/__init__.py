@@ -1,0 +1,1 @@
+"""Every promise of Daybook, one folder a room; names are the promises."""

@@ -1,0 +1,163 @@
+"""The write side in this process, on a real Postgres, and people who use it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api import write
+from api.application import create_app
+from api.health import health
+from api.revocations import Revocations
+from api.tokens import Tokens
+from commands.passwords import Passwords
+from commands.users.register_user import CreateAdministrator, create_administrator
+from commands.work import Asker, Tools, execute
+from event_store.store import EventStore
+
+KEYS = {"first": b"1" * 32, "second": b"2" * 32}
+ADMIN_EMAIL = "admin@example.com"
+PASSWORD = "correct horse battery"
+SYSTEM = Asker(actor_id="system", role="system", request_id="test", correlation_id="test")
+
+Client = TestClient[Litestar]
+Json = dict[str, Any]
+
+
+@asynccontextmanager
+async def opened(tools: Tools) -> AsyncIterator[None]:
+    """Run the log and the password threads while the application runs."""
+    await tools.store.open()
+    try:
+        yield
+    finally:
+        await tools.store.close()
+        tools.passwords.close()
+
+
+def new_tools(database_url: str) -> Tools:
+    return Tools(EventStore(database_url, on_append=lambda _: None), Passwords())
+
+
+def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:
+    tools = new_tools(database_url)
+    return create_app(
+        handlers=[*write.HANDLERS, *health({}, {})],
+        tokens=tokens or Tokens(KEYS, "first"),
+        revocations=Revocations(database_url),
+        provided={"tools": tools},
+        lifespan=[opened(tools)],
+        version="1",
+    )
+
+
+async def create_admin(database_url: str) -> None:
+    tools = new_tools(database_url)
+    command = CreateAdministrator(email=ADMIN_EMAIL, password=PASSWORD, name="First Admin")
+    async with opened(tools):
+        await execute(tools, SYSTEM, create_administrator, command)
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tokens:
+    return Tokens(KEYS, "first")
+
+
+@pytest.fixture(scope="module")
+def client(database_url: str, tokens: Tokens) -> Iterator[Client]:
+    """Give a client of the running write side, with an administrator in the database."""
+    asyncio.run(create_admin(database_url))
+    with TestClient(new_app(database_url, tokens)) as running:
+        yield running
+
+
+class Person:
+    """Somebody who has an account and is signed in."""
+
+    def __init__(self, client: Client, email: str, user_id: str = "") -> None:
+        self.client, self.email, self.id = client, email, user_id
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        credentials = {"email": self.email, "password": PASSWORD}
+        pair = data_of(self.client.post("/api/v1/auth/login", json=credentials))
+        self.access_token, self.refresh_token = pair["accessToken"], pair["refreshToken"]
+
+    def ask(self, method: str, path: str, json: object = None, **headers: str) -> httpx.Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        signed = {"Authorization": f"Bearer {self.access_token}", **given}
+        body: Json = {} if json is None else {"json": json}
+        return self.client.request(method, f"/api/v1{path}", headers=signed, **body)
+
+
+def data_of(response: httpx.Response) -> Json:
+    """Return the data of an answer that must be a success."""
+    assert response.is_success, response.text
+    found: Json = response.json()["data"]
+    return found
+
+
+def refused(response: httpx.Response, status: int, code: str) -> Json:
+    """Return the error of an answer that must be this refusal, in its envelope."""
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
+    body = response.json()
+    assert body["success"] is False
+    assert body["meta"]["requestId"] == response.headers["x-request-id"]
+    error: Json = body["error"]
+    return error
+
+
+@pytest.fixture(scope="module")
+def admin(client: Client) -> Person:
+    return Person(client, ADMIN_EMAIL)
+
+
+def register(client: Client, email: str | None = None) -> Person:
+    """Open an account and sign in."""
+    address = email or f"user-{uuid4().hex[:12]}@example.com"
+    body = {"email": address, "password": PASSWORD, "name": "Ada Lovelace"}
+    return Person(client, address, data_of(client.post("/api/v1/users", json=body))["id"])
+
+
+def with_role(client: Client, admin: Person, role: str) -> Person:
+    """Open an account, give it a role, and sign in with it."""
+    person = register(client)
+    data_of(admin.ask("PUT", f"/users/{person.id}/role", {"role": role}))
+    person.sign_in()
+    return person
+
+
+@pytest.fixture(scope="module")
+def staff(client: Client, admin: Person) -> Person:
+    return with_role(client, admin, "staff")
+
+
+@pytest.fixture(scope="module")
+def auditor(client: Client, admin: Person) -> Person:
+    return with_role(client, admin, "auditor")
+
+
+@pytest.fixture(scope="module")
+def customer(client: Client) -> Person:
+    return register(client)
+
+
+def list_product(staff: Person, stock: int | None = 10, amount: str = "2.50") -> str:
+    """List a product and return its id."""
+    price = {"amount": amount, "currency": "GBP"}
+    body = {"sku": uuid4().hex, "name": "A thing", "price": price, "stock": stock}
+    found: str = data_of(staff.ask("POST", "/products", body))["id"]
+    return found
+
+
+def place_order(person: Person, product_id: str, quantity: int = 2) -> str:
+    """Place an order and return its id."""
+    items = [{"productId": product_id, "quantity": quantity}]
+    found: str = data_of(person.ask("POST", "/orders", {"items": items}))["id"]
+    return found

@@ -1,0 +1,179 @@
+"""Requests that cannot be meant: each has a stated answer in the envelope, and changes nothing."""
+
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.admission import check_query
+from api.errors import MalformedRequest
+from tests.api.conftest import PASSWORD, Client, Person, data_of, list_product, refused
+
+JSON = {"Content-Type": "application/json"}
+GOOD = b'{"email": "a@example.com", "password": "correct horse", "name": "Ada"}'
+
+
+def post(client: Client, body: bytes, **headers: str) -> httpx.Response:
+    return client.post("/api/v1/users", content=body, headers={**JSON, **headers})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"5",
+        b'"text"',
+        b"{",
+        b'{"email": "a@example.com"',
+        b'{"email": NaN}',
+        b"[" * 100_000,
+        b'{"email": ' + b"[" * 100_000,
+        b'{"name": ' + b"[" * 33 + b"]" * 33 + b"}",
+        b'{"name": 5, "email": ]',
+        b'{"name": "\xff"}',
+        b'{"\xff": 1}',
+        b'{"name": "\\ud800"}',
+        b"\xef\xbb\xbf" + GOOD,
+        GOOD.decode().encode("utf-16"),
+        GOOD + b" x",
+    ],
+)
+def test_what_is_no_json_object_is_malformed(client: Client, body: bytes) -> None:
+    refused(post(client, body), 400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"{}", "email"),
+        (b'{"email": 5, "password": "correct horse", "name": "Ada"}', "email"),
+        (GOOD[:-1] + b', "role": "admin"}', "role"),
+        (GOOD[:-1] + b', "deep": ' + b"[" * 20 + b"]" * 20 + b"}", "deep"),
+        (GOOD.replace(b"Ada", b"A\\u0000da"), "name"),
+        (GOOD.replace(b"Ada", b" A "), "name"),
+        (GOOD.replace(b"correct horse", b"short"), "password"),
+        (GOOD.replace(b"correct horse", b"x" * 129), "password"),
+        (GOOD.replace(b"a@example.com", b"a@" + b"e" * 300 + b".com"), "email"),
+        (GOOD.replace(b"a@example.com", b"a@example.com\\r\\nBcc: b@example.com"), "email"),
+        (GOOD.replace(b"a@example.com", b"\\u0000@example.com"), "email"),
+    ],
+)
+def test_an_invalid_field_is_named(client: Client, body: bytes, field: str) -> None:
+    error = refused(post(client, body), 422, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == [field]
+
+
+def test_of_equal_names_the_last_one_counts(client: Client) -> None:
+    address = f"{uuid4().hex}@example.com"
+    body = {"email": address, "password": PASSWORD}
+    text = GOOD.replace(b"a@example.com", address.encode())[:-1] + b', "password": "%b"}'
+    data_of(post(client, text % PASSWORD.encode()))
+    data_of(client.post("/api/v1/auth/login", json=body))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/xml", "application/json; charset=latin-1", "application/jsonx"],
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(client: Client, content_type: str) -> None:
+    answer = post(client, GOOD, **{"Content-Type": content_type})
+    refused(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=UTF-8", "application/vnd.api+json"]
+)
+def test_every_kind_of_json_is_taken(client: Client, content_type: str) -> None:
+    body = GOOD.replace(b"a@example.com", f"{uuid4().hex}@example.com".encode())
+    data_of(post(client, body, **{"Content-Type": content_type}))
+
+
+def test_a_compressed_body_is_refused(client: Client) -> None:
+    answer = post(client, GOOD, **{"Content-Encoding": "gzip"})
+    refused(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_body_over_a_mebibyte_is_too_large_announced_or_not(client: Client) -> None:
+    large = b'{"email": "' + b"x" * (1 << 20) + b'"}'
+    refused(post(client, large), 413, "PAYLOAD_TOO_LARGE")
+    chunks = (large[at : at + 65_536] for at in range(0, len(large), 65_536))
+    answer = client.post("/api/v1/users", content=chunks, headers=JSON)
+    refused(answer, 413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        {"amount": 2.5, "currency": "GBP"},
+        {"amount": 2, "currency": "GBP"},
+        {"amount": "1e3", "currency": "GBP"},
+        {"amount": "NaN", "currency": "GBP"},
+        {"amount": "Infinity", "currency": "GBP"},
+        {"amount": "-1.00", "currency": "GBP"},
+        {"amount": "0", "currency": "GBP"},
+        {"amount": "1.00001", "currency": "GBP"},
+        {"amount": "1" * 21, "currency": "GBP"},
+        {"amount": "\u0661", "currency": "GBP"},
+        {"amount": "1.00\n", "currency": "GBP"},
+        {"amount": "1.00", "currency": "gbp"},
+        {"amount": "1.00", "currency": "GBP\n"},
+        {"amount": "1.00"},
+        "1.00",
+        None,
+    ],
+)
+def test_a_price_is_an_exact_decimal_with_a_currency(staff: Person, price: object) -> None:
+    body = {"sku": uuid4().hex, "name": "A thing", "price": price, "stock": None}
+    error = refused(staff.ask("POST", "/products", body), 422, "VALIDATION_ERROR")
+    assert error["details"][0]["field"].startswith("price")
+
+
+@pytest.mark.parametrize("quantity", ["9" * 30, "9" * 4_000, "1e400", "1.5", '"2"', "true", "-0"])
+def test_a_quantity_is_a_small_whole_number(staff: Person, quantity: str) -> None:
+    product_id = list_product(staff)
+    body = f'{{"items": [{{"productId": "{product_id}", "quantity": {quantity}}}]}}'
+    headers = {**JSON, "Authorization": f"Bearer {staff.access_token}"}
+    answer = staff.client.post("/api/v1/orders", content=body, headers=headers)
+    error = refused(answer, 422, "VALIDATION_ERROR")
+    assert error["details"][0]["field"] == "items[0].quantity"
+    assert len(answer.content) < 1_000
+
+
+def test_a_nul_in_a_sign_in_does_not_reach_the_database(client: Client) -> None:
+    body = {"email": "a\x00@example.com", "password": PASSWORD}
+    refused(client.post("/api/v1/auth/login", json=body), 422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("token", ["", "x", ".", "0" * 32, f"{'0' * 32}.x", "\x00", "x" * 2_000])
+def test_a_refresh_token_that_never_was_is_refused(client: Client, token: str) -> None:
+    answer = client.post("/api/v1/auth/refresh", json={"refreshToken": token})
+    assert answer.status_code in {401, 422}
+
+
+def test_unknown_query_parameters_are_refused(client: Client) -> None:
+    error = refused(client.get("/health/live?page=1"), 400, "MALFORMED_REQUEST")
+    assert error["details"][0]["field"] == "page"
+
+
+@pytest.mark.parametrize(
+    "query", [b"page=1&page=2", b"page=1&Page=2", b"=1", b"limit", b"&".join([b"page=1"] * 101)]
+)
+def test_query_parameters_are_known_and_given_once(query: bytes) -> None:
+    check_query(b"page=1&fields=", frozenset({"page", "fields"}))
+    with pytest.raises(MalformedRequest):
+        check_query(query, frozenset({"page"}))
+
+
+def test_a_command_without_a_body_takes_none(staff: Person) -> None:
+    path = f"/orders/{uuid4()}/delivery"
+    refused(staff.ask("POST", path, {}), 404, "NOT_FOUND")
+    refused(staff.ask("POST", path, {"at": "noon"}), 422, "VALIDATION_ERROR")
+
+
+def test_many_header_lines_and_a_long_path_do_no_harm(client: Client) -> None:
+    many = {f"X-Header-{number}": "x" for number in range(200)}
+    assert client.get("/health/live", headers=many).is_success
+    refused(client.get("/" + "x" * 5_000), 404, "NOT_FOUND")
+    refused(client.get("/api/v1/orders/%00/%ff"), 404, "NOT_FOUND")

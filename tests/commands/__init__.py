@@ -1,0 +1,1 @@
+"""What each command does and refuses, through the log of a real Postgres."""

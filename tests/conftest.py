@@ -1,0 +1,56 @@
+"""What tests of all rooms need: a real Postgres, and a fresh migrated database on it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from daybook.migrate import migrate
+from daybook.services import services
+from daybook.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a Postgres server: DAYBOOK_TEST_DATABASE_URL, else one of our own."""
+    if given := os.environ.get("DAYBOOK_TEST_DATABASE_URL"):
+        yield given
+        return
+    data_dir: Path = tmp_path_factory.mktemp("services") / "var"
+    with services(Settings(data_dir=data_dir)) as found:
+        yield found.database_url
+
+
+@pytest.fixture(scope="session")
+def template_database(server_url: str) -> Iterator[str]:
+    """Make a migrated database that others are copied from."""
+    name = f"test_template_{uuid4().hex[:12]}"
+    run(server_url, "create database {}", name)
+    migrate(address(server_url, name))
+    yield name
+    run(server_url, "drop database {} with (force)", name)
+
+
+@pytest.fixture(scope="module")
+def database_url(server_url: str, template_database: str) -> Iterator[str]:
+    """Make a fresh migrated database for the tests of one file."""
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    yield address(server_url, name)
+    run(server_url, "drop database {} with (force)", name)
+
+
+def address(server_url: str, database: str) -> str:
+    """Return the address of another database on the same server."""
+    return make_url(server_url).set(database=database).render_as_string(hide_password=False)
+
+
+def run(server_url: str, statement: str, *names: str) -> None:
+    """Run a statement about databases, outside of any transaction."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))

@@ -1,0 +1,153 @@
+"""What is stored is stored for ever: a golden file per event name and version says how."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from domain.administrators import AdministratorAppointed, AdministratorDismissed
+from domain.money import Money
+from domain.order import (
+    Line,
+    OrderCancelled,
+    OrderDelivered,
+    OrderImported,
+    OrderNoteAdded,
+    OrderPaid,
+    OrderPlaced,
+    OrderRefunded,
+    OrderShipped,
+    Sale,
+)
+from domain.product import (
+    ProductListed,
+    ProductRenamed,
+    ProductRepriced,
+    ProductWithdrawn,
+    StockAdjusted,
+    StockReleased,
+    StockReserved,
+)
+from domain.session import SessionEnded, SessionRefreshed, SessionStarted
+from domain.user import (
+    UserClosed,
+    UserEmailChanged,
+    UserImported,
+    UserPasswordChanged,
+    UserRegistered,
+    UserRenamed,
+    UserRoleChanged,
+)
+from event_store.event_types import (
+    STORED_AS,
+    Event,
+    UnknownEvent,
+    UnreadableEvent,
+    decode,
+    encode,
+    names_of,
+)
+from tests.event_store.given import rows
+
+GOLDEN = Path(__file__).parent / "golden"
+ALICE = UUID("01900000-0000-7000-8000-00000000a11c")
+TEAPOT = UUID("01900000-0000-7000-8000-000000007ea0")
+ORDER = UUID("01900000-0000-7000-8000-00000000c0de")
+SESSION = UUID("01900000-0000-7000-8000-0000005e5510")
+NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
+DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
+TOTAL = Money(Decimal("8.51"), "GBP")
+LINES = (
+    Line(TEAPOT, "TEA-1", 'Tea\u00adpot "Br\u00fcnn" \U0001fad6', 2, Decimal("4.2525"),
+         Decimal("8.505"), reserved=True),
+)  # fmt: skip
+SALE = Sale(ALICE, NOON, TOTAL, LINES)
+
+# One example of everything the log may hold. A line once released is never changed; add new ones.
+EXAMPLES: dict[tuple[str, int], Event] = {
+    ("administrator.appointed", 1): AdministratorAppointed(ALICE),
+    ("administrator.dismissed", 1): AdministratorDismissed(ALICE),
+    ("order.placed", 1): OrderPlaced(ALICE, NOON, LINES, TOTAL),
+    ("order.imported", 1): OrderImported("536365", ALICE, NOON, LINES, TOTAL),
+    ("order.paid", 1): OrderPaid("bank-1", TOTAL),
+    ("order.shipped", 1): OrderShipped("Royal Mail", "RM1"),
+    ("order.delivered", 1): OrderDelivered(),
+    ("order.cancelled", 1): OrderCancelled("changed my mind", SALE),
+    ("order.refunded", 1): OrderRefunded("broken", TOTAL, None),
+    ("order.note_added", 1): OrderNoteAdded("leave it\nat the door"),
+    ("product.listed", 1): ProductListed("TEA-1", "Teapot", Money(Decimal("4.2525"), "GBP"), None),
+    ("product.renamed", 1): ProductRenamed("Pot"),
+    ("product.repriced", 1): ProductRepriced(Money(Decimal(100), "JPY")),
+    ("product.stock_adjusted", 1): StockAdjusted(-3, "broken"),
+    ("product.stock_reserved", 1): StockReserved(ORDER, 2),
+    ("product.stock_released", 1): StockReleased(ORDER, 2),
+    ("product.withdrawn", 1): ProductWithdrawn(),
+    ("session.started", 1): SessionStarted(ALICE, 1, DIGEST, NOON),
+    ("session.refreshed", 1): SessionRefreshed(ALICE, DIGEST, NOON),
+    ("session.ended", 1): SessionEnded(ALICE, "reuse"),
+    ("user.registered", 1): UserRegistered("alice@example.com", "Alice", HASH, "customer"),
+    ("user.imported", 1): UserImported("customer-17850@imported.invalid", "Customer 17850", "17850"),
+    ("user.email_changed", 1): UserEmailChanged("a@example.com"),
+    ("user.renamed", 1): UserRenamed("Al"),
+    ("user.password_changed", 1): UserPasswordChanged(HASH, SESSION),
+    ("user.role_changed", 1): UserRoleChanged("staff", "customer"),
+    ("user.closed", 1): UserClosed(),
+}  # fmt: skip
+every_event = pytest.mark.parametrize(
+    ("name", "version"), sorted(EXAMPLES), ids=[f"{n}.v{v}" for n, v in sorted(EXAMPLES)]
+)
+
+
+def golden(name: str, version: int) -> str:
+    """Return the stored form that was kept when this version of the event was released."""
+    return (GOLDEN / f"{name}.v{version}.json").read_text(encoding="utf-8").rstrip("\n")
+
+
+def test_every_event_that_can_be_stored_has_an_example_and_a_golden_file() -> None:
+    assert set(EXAMPLES) == set(STORED_AS)
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{n}.v{v}.json" for n, v in STORED_AS}
+
+
+@every_event
+def test_a_stored_event_is_read_for_ever(name: str, version: int) -> None:
+    assert decode(name, version, golden(name, version)) == EXAMPLES[name, version]
+
+
+@every_event
+def test_an_event_is_stored_in_the_same_bytes_for_ever(name: str, version: int) -> None:
+    assert encode(EXAMPLES[name, version]) == (name, version, golden(name, version))
+
+
+def test_events_come_back_the_same_through_jsonb(database_url: str) -> None:
+    query = """
+        select name, version, data::jsonb::text
+          from unnest(%b::text[], %b::int[], %b::text[]) as e (name, version, data)
+    """
+    stored = [encode(event) for event in EXAMPLES.values()]
+    found = rows(database_url, query, *map(list, zip(*stored, strict=True)))
+    assert [decode(*row) for row in found] == list(EXAMPLES.values())
+
+
+def test_an_event_of_a_newer_release_is_named() -> None:
+    with pytest.raises(UnknownEvent, match=r"order\.paid version 2 at position 7") as unknown:
+        decode("order.paid", 2, "{}", 7)
+    assert (unknown.value.name, unknown.value.schema_version, unknown.value.position) == (
+        "order.paid",
+        2,
+        7,
+    )
+
+
+@pytest.mark.parametrize(
+    "data", ["", "{", "[]", "{}", '{"text": 1}', '{"text": null}', '{"text": "\ud800"}']
+)
+def test_bytes_that_do_not_fit_are_named(data: str) -> None:
+    with pytest.raises(UnreadableEvent, match=r"order\.note_added version 1 at position 7"):
+        decode("order.note_added", 1, data, 7)
+
+
+def test_names_are_listed_once_and_sorted() -> None:
+    assert names_of([OrderShipped, OrderPaid, OrderShipped]) == ["order.paid", "order.shipped"]
