@@ -1,4 +1,4 @@
-"""`daybook demo`: a tour over HTTP, from a registration to a shipped order and the events behind it."""
+"""`daybook demo`: a tour over HTTP, from a registration to a shipped order and its events."""
 
 import asyncio
 import secrets
@@ -87,9 +87,8 @@ class Tour:
         self._say(f"The order's view: {order['status']}, {order['total']['amount']} GBP.")
         day = order["placedAt"][:10]
         report = self._get(f"/reports/sales?groupBy=day&from={day}&to={day}", staff)
-        self._say(
-            f"Sales of {day}: {report[0]['orders']} orders, {report[0]['revenue']['amount']}."
-        )
+        orders, revenue = report[0]["orders"], report[0]["revenue"]["amount"]
+        self._say(f"Sales of {day}: {orders} orders, {revenue} GBP.")
 
     def _events(self, stream_ids: list[str]) -> None:
         table = Table("Position", "Event", "Command", "By", "Data", title="The events behind it")

@@ -1,4 +1,4 @@
-"""Commands given on this machine rather than over HTTP: by the operator, over a store of its own."""
+"""Commands given on this machine rather than over HTTP: by the operator, on its own store."""
 
 import asyncio
 import getpass

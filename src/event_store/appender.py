@@ -133,7 +133,7 @@ class Appender:
         # The connection broke: the group may be in the log or not. Look, and if not, try once more.
         try:
             return await self._look_and_retry(commands, ends)
-        except (psycopg.Error, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             log.warning("append_failed", error=type(error).__name__, commands=len(commands))
             await self._drop_connection()
             return unavailable(commands)
@@ -200,9 +200,9 @@ class Appender:
 
 
 def is_outage(error: Exception) -> bool:
-    """Tell whether the server or the way to it is at fault, and not what was asked of it."""
-    lost = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, TimeoutError)
-    return isinstance(error, lost) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)
+    """Tell whether the server or the way to it is at fault, and not one command's value."""
+    unfit = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+    return isinstance(error, psycopg.Error | TimeoutError) and not isinstance(error, unfit)
 
 
 def unavailable(commands: Sequence[Append]) -> list[StoreUnavailable]:

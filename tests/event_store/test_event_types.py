@@ -89,7 +89,7 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("session.refreshed", 1): SessionRefreshed(ALICE, DIGEST, NOON),
     ("session.ended", 1): SessionEnded(ALICE, "reuse"),
     ("user.registered", 1): UserRegistered("alice@example.com", "Alice", HASH, "customer"),
-    ("user.imported", 1): UserImported("customer-17850@imported.invalid", "Customer 17850", "17850"),
+    ("user.imported", 1): UserImported("c-17850@imported.invalid", "Customer 17850", "17850"),
     ("user.email_changed", 1): UserEmailChanged("a@example.com"),
     ("user.renamed", 1): UserRenamed("Al"),
     ("user.password_changed", 1): UserPasswordChanged(HASH, SESSION),

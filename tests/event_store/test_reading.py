@@ -11,7 +11,7 @@ import pytest
 
 from domain.order import OrderDelivered
 from event_store.connections import connect
-from event_store.event_types import UnknownEvent
+from event_store.event_types import Event, UnknownEvent
 from event_store.reading import end_of, head, page
 from event_store.records import Claim, StoreUnavailable
 from event_store.store import EventStore
@@ -67,7 +67,7 @@ async def test_a_page_holds_the_named_events_after_a_position_up_to_another(
     database_url: str,
 ) -> None:
     async with appending(database_url) as appender:
-        many = [note("1"), OrderDelivered(), note("3"), note("4"), OrderDelivered()]
+        many: list[Event] = [note("1"), OrderDelivered(), note("3"), note("4"), OrderDelivered()]
         appended = await appender.append(command(change(ONE, 0, *many)))
     with connect(database_url, name="test") as connection:
         assert [e.position for e in page(connection, 1, 4, ["order.note_added"])] == [3, 4]
