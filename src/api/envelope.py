@@ -85,9 +85,8 @@ class Answer(Response[T]):
     """An answer of Daybook; `headers` are raw, the content is encoded as JSON unless it is None."""
 
     def __init__(self, content: T, *, status: int = 200, headers: Headers = ()) -> None:
-        """Litestar's own settings (cookies, background tasks) are left out on purpose."""
-        super().__init__(content, status_code=status)
-        self.sent_headers = headers
+        """Litestar's own settings (cookies, background tasks) are left out: they cost 10 us."""
+        self.content, self.status_code, self.sent_headers = content, status, headers
 
     def to_asgi_response(self, *_: Any, **__: Any) -> "SentAnswer":  # type: ignore[override]  # Litestar only calls what comes back
         """Return what sends this answer."""

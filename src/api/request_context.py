@@ -1,8 +1,8 @@
 """What is known of a request before it is routed, and what every answer carries."""
 
 import re
-import uuid
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any, cast
 from uuid import UUID
 
@@ -103,7 +103,7 @@ def added(context: Context, headers: Any) -> list[tuple[bytes, bytes]]:
 
 def new_context(headers: Mapping[bytes, bytes]) -> Context:
     """Make the context of a request with these headers."""
-    request_id = identifier(headers.get(b"x-request-id")) or str(uuid.uuid4())
+    request_id = identifier(headers.get(b"x-request-id")) or token_hex(16)
     correlation_id = (
         identifier(headers.get(b"x-correlation-id"))
         or trace_id(headers.get(b"traceparent"))

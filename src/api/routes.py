@@ -1,11 +1,14 @@
 """How a route is declared: who may call it, what it does, how it may be refused, for both sides."""
 
+import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Operation
 from litestar.types import AnyCallable
 
 from api.envelope import Failure
@@ -17,6 +20,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 V1 = "/api/v1"
 SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
+NO_ANSWERS: Mapping[int, ResponseSpec] = MappingProxyType({})
 WITH_BODY = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR")
 
 
@@ -30,9 +34,14 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
     status: int = 200,
     refusals: Iterable[str] = (),
     credentials: bool = True,
+    query: Collection[str] = (),
+    answers: Mapping[int, ResponseSpec] = NO_ANSWERS,
+    operation: type[Operation] = Operation,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a handler with its full path; `credentials` False: an access token is not looked at.
 
+    `query` are parameters that the handler reads by itself; `answers` by status and `operation`
+    document what its signature does not say.
     Nobody has to be told twice: permission, documentation and error answers come from here.
     """
 
@@ -47,12 +56,13 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
             status_code=status,
             request_class=ApiRequest,
             summary=summary,
-            description=handle.__doc__,
+            description=inspect.getdoc(handle),
             tags=[tag],
             operation_id=camel(handle.__name__),
-            responses=documented(codes),
+            responses={**answers, **documented(codes)},
+            operation_class=operation,
             security=[{"bearer": []}] if who else [],
-            opt={"who": who, "credentials": credentials, "declared": True},
+            opt={"who": who, "credentials": credentials, "declared": True, "query": query},
         )
         return declared(handle)
 
@@ -78,7 +88,7 @@ def camel(name: str) -> str:
 
 def query_names(handler: Any) -> frozenset[str]:
     """Return the query parameters that a handler takes, by the names that clients use."""
-    found = set()
+    found = set(handler.opt.get("query", ()))
     for name, field in handler.parsed_fn_signature.parameters.items():
         parameter = field.kwarg_definition
         if getattr(parameter, "param_type", None) == "query":

@@ -27,7 +27,10 @@ Request = TypeVar("Request", bound=msgspec.Struct)
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, in which request. `if_match`: the version that the target must have."""
+    """Who asks, in which request. `if_match`: the version that the target must have.
+
+    `causation_id`: the position of the event that the asker reacts to.
+    """
 
     actor_id: str
     role: str
@@ -37,6 +40,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     if_match: int | None = None
     occurred_at: datetime | None = None
+    causation_id: int | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -99,7 +103,8 @@ class Work:
         else:
             streams = await self.tools.store.load_many(stream_ids)
         for stream_id, events in streams.items():
-            self._versions[stream_id] = (kind.stream_type, len(events))
+            # What was decided on the first look holds only if the stream is still at that version.
+            self._versions.setdefault(stream_id, (kind.stream_type, len(events)))
         return {stream_id: kind.fold(events) for stream_id, events in streams.items()}  # type: ignore[arg-type]  # a stream holds its aggregate's events only
 
     async def target(self, kind: Aggregate[State, Happened], stream_id: UUID) -> State:
@@ -210,5 +215,6 @@ def audit_of(asker: Asker, command: str) -> Audit:
         request_id=asker.request_id,
         correlation_id=asker.correlation_id,
         command=command,
+        causation_id=asker.causation_id,
         occurred_at=asker.occurred_at,
     )

@@ -14,7 +14,7 @@ from commands.users.import_customer import ImportCustomer, import_customer
 from commands.work import EMAIL, SKU, Asker, Tools, create_once
 from daybook.order_file import Entry, Rejected
 from domain.money import Money, checked_price
-from domain.product import list_for_sale
+from domain.product import checked_sku, list_for_sale
 from domain.refusal import Refusal
 from domain.user import email_key
 
@@ -143,7 +143,7 @@ class OrderImport:
         return ImportedLine(product_id, entry.sku, entry.description, entry.quantity, price.amount)
 
     async def _product(self, entry: Entry, price: Money) -> UUID:
-        known = await self._tools.store.find(SKU, entry.sku)
+        known = await self._tools.store.find(SKU, checked_sku(entry.sku))
         if known is None:
             known = derived_id("product", entry.sku)
             list_for_sale(entry.sku, entry.description, price, None)  # a refusal comes here

@@ -13,7 +13,7 @@ from daybook.migrate import migrate
 from daybook.services import ServiceError, services
 from daybook.settings import Settings
 from event_store.connections import connect
-from projections.engine import behind, catch_up
+from projections.engine import Pages, behind, post_page
 from projections.projection import Projection
 from projections.rebuild import rebuild
 from projections.status import Status, statuses
@@ -38,15 +38,19 @@ def statuses_now(settings: Settings) -> list[Status]:
 
 def catch_up_all(database_url: str, console: Console) -> None:
     """Post every view to the end of the log, together with the workers if there are any."""
+    pages = Pages(PROJECTIONS.values())
     with connected(database_url) as connection, Progress(console=console) as progress:
-        for projection in PROJECTIONS.values():
-            left = behind(connection, projection)
-            task = progress.add_task(f"posting {projection.name}", total=left)
-            while (now_left := behind(connection, projection)) > 0:
-                progress.update(task, completed=max(0, left - now_left))
-                if catch_up(connection, projection) == 0:
-                    time.sleep(POLL_SECONDS)  # a worker is at it
-            progress.update(task, completed=left)
+        left = {name: behind(connection, one) for name, one in PROJECTIONS.items()}
+        tasks = {name: progress.add_task(f"posting {name}", total=left[name]) for name in left}
+        while any(left.values()):
+            moved = 0
+            for name in [name for name, events in left.items() if events]:
+                moved += post_page(connection, PROJECTIONS[name], pages)
+                now_left = behind(connection, PROJECTIONS[name])
+                progress.advance(tasks[name], max(0, left[name] - now_left))
+                left[name] = now_left
+            if not moved:
+                time.sleep(POLL_SECONDS)  # workers are at all of them
 
 
 def rebuild_now(

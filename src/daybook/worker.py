@@ -18,7 +18,7 @@ from daybook.logs import configure_logs
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
-from projections.engine import ProjectionFailed, catch_up
+from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.projection import Projection
 from projections.switched_on import PROJECTIONS
 
@@ -35,6 +35,7 @@ class Poster:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._local = threading.local()
+        self._pages = Pages(PROJECTIONS.values())
         self._paused_until: dict[str, float] = {}
 
     def post(self, projection: Projection) -> None:
@@ -42,7 +43,7 @@ class Poster:
         if time.monotonic() < self._paused_until.get(projection.name, 0):
             return
         try:
-            catch_up(self._connection(), projection)
+            catch_up(self._connection(), projection, self._pages)
         except ProjectionFailed:
             self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:

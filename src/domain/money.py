@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -25,6 +26,7 @@ class Money(msgspec.Struct, frozen=True):
     currency: str
 
 
+@lru_cache
 def minor_unit(currency: str) -> Decimal:
     """Return the smallest amount that can be paid in a currency, such as 0.01."""
     return Decimal(1).scaleb(-MINOR_UNITS.get(currency, 2))

@@ -135,13 +135,18 @@ class StockNotTracked(InvalidState):
     sentence = "The stock of this product is not tracked."
 
 
+def checked_sku(sku: str) -> str:
+    """Return the stock keeping unit in the form in which it is unique."""
+    return checked_text("sku", sku, longest=64)
+
+
 def list_for_sale(sku: str, name: str, price: Money, stock: int | None) -> list[Event]:
     """Offer a product."""
     if stock is not None and not 0 <= stock <= LARGEST_STOCK:
         raise Invalid.field("stock", "Stock is null, or from 0 to 10^9.", stock)
     return [
         ProductListed(
-            checked_text("sku", sku, longest=64),
+            checked_sku(sku),
             checked_text("name", name),
             checked_price("price", price),
             stock,

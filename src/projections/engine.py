@@ -1,7 +1,8 @@
 """The road from the log to a view: a page of events and the checkpoint, in one transaction."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
 
 import structlog
 from psycopg import Connection, errors
@@ -14,6 +15,7 @@ from projections.projection import Key, Projection, Rows, fold_page
 from projections.row_sql import read_rows, write_rows
 
 PAGE = 2_000
+PAGES_KEPT = 3
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +51,31 @@ class ProjectionFailed(Exception):  # noqa: N818 - reads as what happened
         super().__init__(f"Projection {projection.name} stands still: {reason}")
 
 
-def catch_up(connection: Connection[TupleRow], projection: Projection) -> int:
+class Pages:
+    """Pages of the log, the last few kept, so that projections in step share the reading.
+
+    Reading and decoding cost more than most folds; events are immutable, so threads may share them.
+    """
+
+    def __init__(self, projections: Iterable[Projection]) -> None:
+        """Only events that one of the projections listens to are read."""
+        self._names = sorted({name for one in projections for name in one.event_names})
+        self._kept: OrderedDict[tuple[int, int], list[Recorded]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, connection: Connection[TupleRow], after: int, upto: int) -> list[Recorded]:
+        """Return the events at positions in (after, upto], in order."""
+        with self._lock:
+            page = self._kept.get((after, upto))
+            if page is None:
+                page = reading.page(connection, after, upto, self._names)
+                self._kept[after, upto] = page
+                if len(self._kept) > PAGES_KEPT:
+                    self._kept.popitem(last=False)
+            return page
+
+
+def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
     """Post the log to a view up to its end; return how far the view has come in this call.
 
     Returns at once if another worker is at it. Whoever is at it looks at the log's end again after
@@ -57,7 +83,7 @@ def catch_up(connection: Connection[TupleRow], projection: Projection) -> int:
     """
     posted = 0
     while behind(connection, projection) > 0:
-        step = post_page(connection, projection)
+        step = post_page(connection, projection, pages)
         if step == 0:
             break
         posted += step
@@ -73,7 +99,7 @@ def behind(connection: Connection[TupleRow], projection: Projection) -> int:
     return int(row[0])
 
 
-def post_page(connection: Connection[TupleRow], projection: Projection) -> int:
+def post_page(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
     """Apply the next page and move the checkpoint, both or neither; return the positions passed.
 
     Raises `ProjectionFailed`, and notes why beside the checkpoint for the operator to see.
@@ -84,7 +110,7 @@ def post_page(connection: Connection[TupleRow], projection: Projection) -> int:
             row = connection.execute(TAKE, key, prepare=True).fetchone()
             if row is None:
                 return 0
-            upto = apply_page(connection, projection, row[0])
+            upto = apply_page(connection, projection, row[0], pages)
             moved = connection.execute(MOVE, [upto, *key, row[0]], prepare=True)
             assert moved.rowcount == 1  # noqa: S101 - the row is locked
             return upto - int(row[0])
@@ -97,10 +123,13 @@ def post_page(connection: Connection[TupleRow], projection: Projection) -> int:
         raise ProjectionFailed(projection, reason) from error
 
 
-def apply_page(connection: Connection[TupleRow], projection: Projection, after: int) -> int:
+def apply_page(
+    connection: Connection[TupleRow], projection: Projection, after: int, pages: Pages
+) -> int:
     """Fold the events of the next page into the tables; return the position it ends at."""
     upto = min(reading.head(connection), after + PAGE)
-    page = reading.page(connection, after, upto, projection.event_names)
+    wanted = projection.event_types
+    page = [one for one in pages.read(connection, after, upto) if type(one.event) in wanted]
     if page:
         rows = fold_page(projection, rows_for(connection, projection, page), page)
         for table, changed in rows.written():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,8 +10,8 @@ from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain import order
-from domain.money import Money
 from event_store.records import Recorded
+from projections.amounts import MoneyView, money_view, plain_digits
 from projections.listing import Listing, alone, as_is, plain_select
 from projections.projection import Place, Projection, Row, Rows
 
@@ -83,7 +82,7 @@ def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) 
         "currency": event.total.currency,
         "total": event.total.amount,
         "units": sum(line.quantity for line in event.lines),
-        "lines": [line_row(line) for line in event.lines],
+        "lines": [line_row(line, event.total.currency) for line in event.lines],
         "product_ids": sorted({line.product_id for line in event.lines}),
         "placed_at": event.placed_at,
         "updated_at": recorded.occurred_at,
@@ -97,15 +96,15 @@ def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) 
     }
 
 
-def line_row(line: order.Line) -> dict[str, Any]:
+def line_row(line: order.Line, currency: str) -> dict[str, Any]:
     """Return what is kept of a line."""
     return {
         "product_id": line.product_id,
         "sku": line.sku,
         "name": line.name,
         "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "amount": line.amount,
+        "unit_price": plain_digits(line.unit_price, currency),
+        "amount": plain_digits(line.amount, currency),
     }
 
 
@@ -135,8 +134,8 @@ class ItemView(msgspec.Struct, frozen=True, rename="camel"):
     sku: str
     name: str
     quantity: int
-    unit_price: Money
-    amount: Money
+    unit_price: MoneyView
+    amount: MoneyView
 
 
 class PaymentView(msgspec.Struct, frozen=True, rename="camel"):
@@ -178,7 +177,7 @@ class OrderView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     user_id: UUID
     status: order.Status
     reference: str | None
-    total: Money
+    total: MoneyView
     items: list[ItemView]
     placed_at: datetime
     updated_at: datetime
@@ -199,7 +198,7 @@ def order_view(row: Row, *, for_staff: bool) -> OrderView:
         user_id=row["user_id"],
         status=row["status"],
         reference=row["reference"],
-        total=Money(row["total"], currency),
+        total=money_view(row["total"], currency),
         items=[item_view(line, currency) for line in row["lines"]],
         placed_at=row["placed_at"],
         updated_at=row["updated_at"],
@@ -230,8 +229,8 @@ def item_view(line: dict[str, Any], currency: str) -> ItemView:
         line["sku"],
         line["name"],
         line["quantity"],
-        Money(Decimal(line["unit_price"]), currency),
-        Money(Decimal(line["amount"]), currency),
+        MoneyView(line["unit_price"], currency),
+        MoneyView(line["amount"], currency),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Integer,
@@ -20,8 +21,8 @@ from sqlalchemy import (
 )
 
 from domain import product
-from domain.money import Money
 from event_store.records import Recorded
+from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is, containing, plain_select
 from projections.projection import Place, Projection, Row, Rows
 
@@ -35,7 +36,7 @@ PRODUCTS = Table(
     Column("name", Text),
     Column("currency", Text),
     Column("price", Numeric),
-    Column("stock", Integer),  # null: not tracked
+    Column("stock", BigInteger),  # null: not tracked
     Column("status", Text),
     Column("created_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
@@ -110,7 +111,7 @@ class ProductView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     id: UUID
     sku: str
     name: str
-    price: Money
+    price: MoneyView
     stock: int | None
     status: Status
     created_at: datetime
@@ -121,7 +122,7 @@ class ProductView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 def product_view(row: Row) -> ProductView:
     """Show a row."""
     shown = {name: row[name] for name in ProductView.__struct_fields__}
-    return ProductView(**shown | {"price": Money(row["price"], row["currency"])})
+    return ProductView(**shown | {"price": money_view(row["price"], row["currency"])})
 
 
 STOCK = PRODUCTS.c.stock

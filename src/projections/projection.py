@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -71,15 +72,23 @@ class Projection:
     events: Sequence[type[Event]]
     needs: Callable[[Recorded], Iterable[Place]]
     fold: Callable[[Rows, Recorded], None]
-    event_names: list[str] = field(init=False)
+    event_names: Sequence[str] = field(init=False)
+    event_types: frozenset[type[Event]] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "event_names", names_of(self.events))
+        object.__setattr__(self, "event_names", tuple(names_of(self.events)))
+        object.__setattr__(self, "event_types", frozenset(self.events))
+
+
+@cache
+def key_columns(table: Table) -> tuple[str, ...]:
+    """Return the names of a table's primary key."""
+    return tuple(column.name for column in table.primary_key)
 
 
 def key_of(table: Table, row: Row) -> Key:
     """Return the primary key of a row."""
-    return tuple(row[column.name] for column in table.primary_key)
+    return tuple([row[name] for name in key_columns(table)])
 
 
 def fold_page(projection: Projection, rows: Rows, page: Iterable[Recorded]) -> Rows:

@@ -7,7 +7,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from projections.engine import MOVE, apply_page
+from projections.engine import MOVE, Pages, apply_page
 from projections.projection import Projection
 
 BESIDE = "rebuilding"
@@ -65,10 +65,11 @@ def fold_log(
     connection: Connection[TupleRow], projection: Projection, report: Callable[[int, int], None]
 ) -> int:
     """Post the whole log to the new tables; return the position reached."""
+    pages = Pages([projection])
     position, end = 0, reading.head(connection)
     while position < end:
         with connection.transaction():
-            position = apply_page(connection, projection, position)
+            position = apply_page(connection, projection, position, pages)
         end = reading.head(connection)
         report(position, end)
     return position
@@ -76,12 +77,12 @@ def fold_log(
 
 def swap(connection: Connection[TupleRow], projection: Projection, position: int) -> Rebuilt:
     """Put the new tables in the place of the live ones, in one transaction."""
-    key = [projection.name, projection.version]
+    key, pages = [projection.name, projection.version], Pages([projection])
     with connection.transaction():
         row = connection.execute(TAKE_AND_WAIT, key).fetchone()
         assert row is not None  # noqa: S101 - the migration makes it
         while position < (end := reading.head(connection)):
-            position = apply_page(connection, projection, position)
+            position = apply_page(connection, projection, position, pages)
         rows = {table.name: counts(connection, table.name) for table in projection.tables}
         for table in projection.tables:
             live, beside = sql.Identifier("public", table.name), sql.Identifier(BESIDE, table.name)

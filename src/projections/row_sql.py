@@ -8,12 +8,12 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from sqlalchemy import Table
 
-from projections.projection import Key, Row
+from projections.projection import Key, Row, key_columns
 
 
 def read_rows(connection: Connection[TupleRow], table: Table, keys: Iterable[Key]) -> list[Row]:
     """Return the rows with these primary keys, as far as they exist."""
-    names = [column.name for column in table.primary_key]
+    names = key_columns(table)
     wanted = [dict(zip(names, key, strict=True)) for key in keys]
     if not wanted:
         return []
@@ -32,7 +32,7 @@ def write_rows(connection: Connection[TupleRow], table: Table, rows: list[Row]) 
 def select_sql(table: Table) -> str:
     """Return the statement of `read_rows`."""
     listed = ", ".join(f"t.{column.name}" for column in table.columns)
-    key = ", ".join(column.name for column in table.primary_key)
+    key = ", ".join(key_columns(table))
     return (
         f"select {listed} from json_populate_recordset(null::{table.name}, %s::json) wanted "  # noqa: S608 - names of our own tables
         f"join {table.name} t using ({key})"
@@ -43,7 +43,7 @@ def select_sql(table: Table) -> str:
 def upsert_sql(table: Table) -> str:
     """Return the statement of `write_rows`."""
     names = [column.name for column in table.columns]
-    keys = [column.name for column in table.primary_key]
+    keys = key_columns(table)
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
     listed = ", ".join(names)
     return (

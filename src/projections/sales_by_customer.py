@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from domain import user
-from domain.money import Money
 from event_store.records import Recorded
+from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is
 from projections.projection import Place, Projection, Row, Rows
 from projections.sales import EVENTS, booking_of, day_of, row_to_add_to, units_of
@@ -106,7 +106,7 @@ class CustomerSalesView(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     orders: int
     units: int
-    revenue: Money
+    revenue: MoneyView
 
 
 def customer_sales_view(row: Row) -> CustomerSalesView:
@@ -116,7 +116,7 @@ def customer_sales_view(row: Row) -> CustomerSalesView:
         row["name"],
         row["orders"],
         row["units"],
-        Money(row["revenue"], row["currency"]),
+        money_view(row["revenue"], row["currency"]),
     )
 
 

@@ -21,8 +21,8 @@ from sqlalchemy import (
     select,
 )
 
-from domain.money import Money
 from event_store.records import Recorded
+from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is
 from projections.projection import Place, Projection, Row, Rows
 from projections.sales import EVENTS, booking_of, day_of, row_to_add_to, units_of
@@ -74,12 +74,12 @@ class DayView(msgspec.Struct, frozen=True):
     date: date
     orders: int
     units: int
-    revenue: Money
+    revenue: MoneyView
 
 
 def day_view(row: Row) -> DayView:
     """Show a row."""
-    revenue = Money(row["revenue"], row["currency"])
+    revenue = money_view(row["revenue"], row["currency"])
     return DayView(row["day"], row["orders"], row["units"], revenue)
 
 

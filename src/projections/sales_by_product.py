@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 
 from domain import order, product
-from domain.money import Money
 from event_store.records import Recorded
+from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is
 from projections.projection import Key, Place, Projection, Row, Rows
 from projections.sales import EVENTS, booking_of, day_of, row_to_add_to
@@ -118,7 +118,7 @@ class ProductSalesView(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     orders: int
     units: int
-    revenue: Money
+    revenue: MoneyView
 
 
 def product_sales_view(row: Row) -> ProductSalesView:
@@ -129,7 +129,7 @@ def product_sales_view(row: Row) -> ProductSalesView:
         row["name"],
         row["orders"],
         row["units"],
-        Money(row["revenue"], row["currency"]),
+        money_view(row["revenue"], row["currency"]),
     )
 
 

@@ -1,40 +1,17 @@
-"""A fresh, migrated database for a test, copied from a template."""
+"""A fresh, migrated database for every test: positions in it begin with 1."""
 
-import os
 from collections.abc import Iterator
-from itertools import count
-from typing import LiteralString
+from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from daybook.migrate import migrate
-
-SERVER = os.environ.get("DAYBOOK_TEST_SERVER", "postgresql://postgres@127.0.0.1:5499/")
-NUMBERS = count(1)
-
-
-def on_server(statement: LiteralString, *names: str) -> None:
-    """Run one statement about databases."""
-    with psycopg.connect(f"{SERVER}postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-
-
-@pytest.fixture(scope="session")
-def template() -> Iterator[str]:
-    """Return the name of a migrated database that nobody is connected to."""
-    name = f"test_es_{os.getpid()}_template"
-    on_server("create database {}", name)
-    migrate(f"{SERVER}{name}")
-    yield name
-    on_server("drop database {} with (force)", name)
+from tests.conftest import address, run
 
 
 @pytest.fixture
-def database_url(template: str) -> Iterator[str]:
+def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Return the address of a database of the test's own."""
-    name = f"test_es_{os.getpid()}_{next(NUMBERS)}"
-    on_server("create database {} template {}", name, template)
-    yield f"{SERVER}{name}"
-    on_server("drop database {} with (force)", name)
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    yield address(server_url, name)
+    run(server_url, "drop database {} with (force)", name)

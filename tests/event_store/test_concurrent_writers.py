@@ -1,4 +1,4 @@
-"""Many writers at once, in several processes, and a reader who follows: nothing skipped or twice."""
+"""Many writers in several processes, and a reader who follows: nothing skipped, nothing twice."""
 
 import asyncio
 import multiprocessing

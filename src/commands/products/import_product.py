@@ -7,7 +7,7 @@ import msgspec
 from commands.aggregates import PRODUCT
 from commands.work import SKU, Work
 from domain.money import Money
-from domain.product import list_for_sale
+from domain.product import checked_sku, list_for_sale
 
 
 class ImportProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,4 +23,4 @@ async def import_product(work: Work, request: ImportProduct) -> None:
     """List the product; a `VersionConflict` says that it was imported before."""
     events = list_for_sale(request.sku, request.name, request.price, None)
     work.create(PRODUCT, request.product_id, events)
-    work.claim(SKU, request.sku, request.product_id)
+    work.claim(SKU, checked_sku(request.sku), request.product_id)

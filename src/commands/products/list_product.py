@@ -6,7 +6,7 @@ from commands.aggregates import PRODUCT
 from commands.identifiers import new_id
 from commands.work import SKU, Work
 from domain.money import Money
-from domain.product import list_for_sale
+from domain.product import checked_sku, list_for_sale
 
 
 class ListProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,4 +23,4 @@ async def list_product(work: Work, request: ListProduct) -> None:
     product_id = new_id()
     events = list_for_sale(request.sku, request.name, request.price, request.stock)
     work.create(PRODUCT, product_id, events)
-    work.claim(SKU, request.sku.strip(), product_id)
+    work.claim(SKU, checked_sku(request.sku), product_id)

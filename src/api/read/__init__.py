@@ -1,0 +1,12 @@
+"""The read side: views over HTTP, one file a resource. `HANDLERS` is all of it."""
+
+from litestar.handlers import HTTPRouteHandler
+
+from api.read import orders, products, reports, users
+
+HANDLERS: list[HTTPRouteHandler] = [
+    *users.HANDLERS,
+    *products.HANDLERS,
+    *orders.HANDLERS,
+    *reports.HANDLERS,
+]

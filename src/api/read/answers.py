@@ -1,0 +1,82 @@
+"""How a view is answered: its position, a page around its rows, an ETag and what it spares."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from api.envelope import Answer, Page, Success, meta, pagination
+from api.errors import MalformedRequest
+from api.read.lists import Asked
+from api.request import ApiRequest
+from projections import listing
+
+# RFC 9110, 8.8.3 and 13.1.2. Weak and strong ones are equal here.
+TAG = r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
+TAGS = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t]*(?:{TAG}[ \t]*)?)*")
+ONE_TAG = re.compile(TAG)
+
+# What an answer holds is documented at its route: a view, or the fields of it that were asked for.
+ViewAnswer = Answer[Any]
+
+
+def listed(
+    request: ApiRequest, asked: Asked, page: listing.Page, views: Sequence[msgspec.Struct]
+) -> ViewAnswer:
+    """Answer with a page of a list."""
+    body = Page(
+        data=[chosen(view, asked.fields) for view in views],
+        pagination=pagination(asked.page, asked.limit, page.total),
+        meta=meta(request.context.request_id),
+    )
+    return Answer(body, headers=[position_header(page.position)])
+
+
+def single(
+    request: ApiRequest,
+    view: msgspec.Struct,
+    fields: tuple[str, ...] | None,
+    *,
+    version: int,
+    position: int,
+) -> ViewAnswer:
+    """Answer with one resource; 304 without it if the client has this version."""
+    headers = [(b"etag", b'"%d"' % version), position_header(position)]
+    if is_known(request.context.headers.get(b"if-none-match"), version):
+        return Answer(None, status=304, headers=headers)
+    body = Success(data=chosen(view, fields), meta=meta(request.context.request_id))
+    return Answer(body, headers=headers)
+
+
+def position_header(position: int) -> tuple[bytes, bytes]:
+    """Return the header that says how far a view has come."""
+    return b"daybook-position", b"%d" % position
+
+
+def is_known(header: bytes | None, version: int) -> bool:
+    """Tell whether If-None-Match names a version; `MalformedRequest` if it is no list of tags."""
+    if header is None:
+        return False
+    text = header.decode("latin-1").strip()
+    if text == "*":
+        return True
+    if not TAGS.fullmatch(text):
+        raise MalformedRequest('If-None-Match must be versions in quotes, such as "3", or *.')
+    return str(version) in ONE_TAG.findall(text)
+
+
+def chosen(view: msgspec.Struct, fields: tuple[str, ...] | None) -> object:
+    """Return a view, or the fields of it that are wanted and that the caller may see."""
+    if fields is None:
+        return view
+    attributes = attributes_of(type(view))
+    found = ((name, getattr(view, attributes[name])) for name in fields)
+    return {name: value for name, value in found if value is not msgspec.UNSET}
+
+
+@lru_cache(64)
+def attributes_of(view: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the attributes of a view by the names that clients use."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(view)}

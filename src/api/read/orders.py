@@ -1,0 +1,104 @@
+"""Orders over HTTP: one's own; all of them for those who work here."""
+
+from typing import Annotated, get_args
+from uuid import UUID
+
+from litestar.di import NamedDependency
+from litestar.params import PathParameter
+
+from api.guards import SIGNED_IN
+from api.read.answers import ViewAnswer, listed, single
+from api.read.lists import Asked, ListQuery, fields_value, given_in, read_values
+from api.read.users import UserId
+from api.read.values import amount, choice, identity, instant
+from api.read.views import list_route, single_route
+from api.request import ApiRequest
+from api.routes import V1
+from domain import order
+from domain.refusal import Forbidden, NotFound
+from projections import users
+from projections.orders import LISTING, ORDERS, PROJECTION, OrderView, order_view
+from projections.views import Views
+
+TAG = "Orders"
+OrderId = Annotated[UUID, PathParameter(description="The order's id.")]
+
+FILTERS = {
+    "status": choice("Only orders in this state.", get_args(order.Status)),
+    "userId": identity("Only orders of this user; for staff, unless it is oneself."),
+    "placedFrom": instant("Only orders placed then or later.", day_counts=False),
+    "placedTo": instant(
+        "Only orders placed before this time, or up to the end of this day (UTC).", day_counts=True
+    ),
+    "minTotal": amount("Only orders of this total or more, in whatever currency."),
+    "maxTotal": amount("Only orders of this total or less, in whatever currency."),
+    "productId": identity("Only orders of this product."),
+}
+LIST = ListQuery(LISTING, OrderView, FILTERS)
+# In a user's own list the user is in the path.
+USER_VALUES = {name: value for name, value in LIST.values.items() if name != "userId"}
+ONE = {"fields": fields_value(OrderView)}
+
+
+@list_route(f"{V1}/orders", OrderView, LIST.values, who=SIGNED_IN, summary="List orders", tag=TAG)
+async def list_orders(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+    """List one's own orders; to staff those of all. Notes are there for staff only."""
+    asked = LIST.read(given_in(request))
+    caller = request.caller
+    if not caller.is_staff and asked.filters.setdefault("userId", caller.user_id) != caller.user_id:
+        raise Forbidden
+    return await answered(request, views, asked)
+
+
+@list_route(
+    f"{V1}/users/{{user_id:str}}/orders",
+    OrderView,
+    USER_VALUES,
+    who=SIGNED_IN,
+    summary="List a user's orders",
+    tag=TAG,
+    refusals=["NOT_FOUND"],
+)
+async def list_orders_of_user(
+    request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
+) -> ViewAnswer:
+    """List one's own orders, or to staff those of any user."""
+    asked = LIST.read(given_in(request))
+    is_own = user_id == request.caller.user_id
+    if not is_own and not request.caller.is_staff:
+        raise NotFound
+    asked.filters["userId"] = user_id
+    if not is_own and (await views.one(users.PROJECTION, users.USERS, (user_id,)))[0] is None:
+        raise NotFound
+    return await answered(request, views, asked)
+
+
+async def answered(request: ApiRequest, views: Views, asked: Asked) -> ViewAnswer:
+    """Answer with a page of orders that the caller may see."""
+    page = await views.list(LISTING, asked.wanted)
+    for_staff = request.caller.is_staff
+    return listed(request, asked, page, [order_view(r, for_staff=for_staff) for r in page.rows])
+
+
+@single_route(
+    f"{V1}/orders/{{order_id:str}}",
+    OrderView,
+    ONE,
+    who=SIGNED_IN,
+    summary="Show an order",
+    tag=TAG,
+)
+async def show_order(
+    request: ApiRequest, order_id: OrderId, views: NamedDependency[Views]
+) -> ViewAnswer:
+    """Show one's own order, or any to staff. Notes are there for staff only."""
+    fields = read_values(ONE, given_in(request)).get("fields")
+    caller = request.caller
+    row, position = await views.one(PROJECTION, ORDERS, (order_id,))
+    if row is None or (row["user_id"] != caller.user_id and not caller.is_staff):
+        raise NotFound
+    view = order_view(row, for_staff=caller.is_staff)
+    return single(request, view, fields, version=row["version"], position=position)
+
+
+HANDLERS = [list_orders, list_orders_of_user, show_order]

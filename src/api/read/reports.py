@@ -1,0 +1,107 @@
+"""Reports over HTTP: sales by day, product or customer."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+
+from api.guards import STAFF
+from api.read.answers import ViewAnswer, listed
+from api.read.lists import ListQuery, given_in, read_values
+from api.read.values import Value, choice, day, some_of
+from api.read.views import list_route
+from api.request import ApiRequest
+from api.routes import V1
+from projections import sales_by_customer, sales_by_day, sales_by_product
+from projections.amounts import MoneyView
+from projections.projection import Row
+from projections.views import Views
+
+TAG = "Reports"
+PERIOD = {
+    "from": day("Only sales on this day or later (UTC)."),
+    "to": day("Only sales on this day or earlier (UTC)."),
+}
+
+
+class Report(NamedTuple):
+    """One grouping of the sales: what it is asked for and how its rows are shown."""
+
+    query: ListQuery
+    shown: Callable[[Row], msgspec.Struct]
+
+
+REPORTS = {
+    "day": Report(
+        ListQuery(sales_by_day.LISTING, sales_by_day.DayView, PERIOD), sales_by_day.day_view
+    ),
+    "product": Report(
+        ListQuery(sales_by_product.LISTING, sales_by_product.ProductSalesView, PERIOD),
+        sales_by_product.product_sales_view,
+    ),
+    "customer": Report(
+        ListQuery(sales_by_customer.LISTING, sales_by_customer.CustomerSalesView, PERIOD),
+        sales_by_customer.customer_sales_view,
+    ),
+}
+GROUP = {"groupBy": choice("What a row is for.", REPORTS)}
+
+
+class SalesView(msgspec.Struct, frozen=True, rename="camel"):
+    """What was sold in one currency: `date`, or `productId, sku, name`, or `userId, name`."""
+
+    date: date
+    product_id: UUID
+    user_id: UUID
+    sku: str
+    name: str
+    orders: int
+    units: int
+    revenue: MoneyView
+
+
+def documented_values() -> dict[str, Value]:
+    """Return the parameters of all groupings together, for the document."""
+    queries = [report.query for report in REPORTS.values()]
+    sorts = dict.fromkeys(name for query in queries for name in query.listing.sorts)
+    names = [field.encode_name for field in msgspec.structs.fields(SalesView)]
+    return {
+        **GROUP,
+        **queries[0].values,
+        "sortBy": choice("What to sort by: date, else revenue, unless given.", sorts),
+        "sortOrder": choice("Which end comes first: dates asc, else desc.", ("asc", "desc")),
+        "fields": some_of("Only these fields, a comma list; those of the grouping.", names),
+    }
+
+
+VALUES = documented_values()
+
+
+@list_route(
+    f"{V1}/reports/sales",
+    SalesView,
+    VALUES,
+    who=STAFF,
+    summary="Report sales",
+    tag=TAG,
+    required=GROUP,
+)
+async def report_sales(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+    """Count orders, units and revenue: placed orders but those cancelled or refunded since.
+
+    Currencies are kept apart. The revenue of a day or customer sums orders' rounded totals, that
+    of a product its exact lines.
+    """
+    given = given_in(request)
+    # What is missing is refused like what is empty.
+    group = read_values(GROUP, {"groupBy": given.pop("groupBy", "")})
+    report = REPORTS[group["groupBy"]]
+    asked = report.query.read(given)
+    page = await views.list(report.query.listing, asked.wanted)
+    return listed(request, asked, page, [report.shown(row) for row in page.rows])
+
+
+HANDLERS = [report_sales]

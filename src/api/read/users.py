@@ -1,0 +1,96 @@
+"""Users over HTTP: the list, one's own account, any account for those who work here."""
+
+from datetime import UTC, datetime
+from typing import Annotated, get_args
+from uuid import UUID
+
+from litestar.di import NamedDependency
+from litestar.params import PathParameter
+
+from api.guards import ADMIN, SIGNED_IN, STAFF
+from api.read.answers import ViewAnswer, listed, single
+from api.read.lists import ListQuery, fields_value, given_in, read_values
+from api.read.values import choice, text
+from api.read.views import list_route, single_route
+from api.request import ApiRequest
+from api.routes import V1
+from domain import user
+from domain.refusal import NotFound
+from projections.users import (
+    LISTING,
+    PROJECTION,
+    USERS,
+    AdminUserView,
+    UserView,
+    admin_view,
+    user_view,
+)
+from projections.views import Views
+
+TAG = "Users"
+UserId = Annotated[UUID, PathParameter(description="The user's id.")]
+
+FILTERS = {
+    "email": text("Only users whose e-mail address has this in it, in any case."),
+    "role": choice("Only users in this role.", get_args(user.Role)),
+    "status": choice("Only accounts in this state.", get_args(user.Status)),
+}
+LIST = ListQuery(LISTING, UserView, FILTERS)
+ADMIN_LIST = ListQuery(LISTING, AdminUserView, FILTERS)
+ONE = {"fields": fields_value(UserView)}
+
+
+@list_route(f"{V1}/users", UserView, LIST.values, who=STAFF, summary="List users", tag=TAG)
+async def list_users(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+    """List accounts, closed ones too."""
+    asked = LIST.read(given_in(request))
+    page = await views.list(LISTING, asked.wanted)
+    return listed(request, asked, page, [user_view(row) for row in page.rows])
+
+
+@list_route(
+    f"{V1}/admin/users",
+    AdminUserView,
+    ADMIN_LIST.values,
+    who=ADMIN,
+    summary="List users with what they do",
+    tag=TAG,
+)
+async def list_users_for_admin(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+    """List accounts with their last login, open sessions and number of orders."""
+    asked = ADMIN_LIST.read(given_in(request))
+    page = await views.list(LISTING, asked.wanted)
+    now = datetime.now(UTC)
+    return listed(request, asked, page, [admin_view(row, now) for row in page.rows])
+
+
+@single_route(
+    f"{V1}/users/me", UserView, ONE, who=SIGNED_IN, summary="Show one's own account", tag=TAG
+)
+async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+    """Show the account that the access token belongs to."""
+    return await shown(request, views, request.caller.user_id)
+
+
+@single_route(
+    f"{V1}/users/{{user_id:str}}", UserView, ONE, who=SIGNED_IN, summary="Show a user", tag=TAG
+)
+async def show_user(
+    request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
+) -> ViewAnswer:
+    """Show one's own account, or any to those who work here."""
+    if user_id != request.caller.user_id and not request.caller.is_staff:
+        raise NotFound
+    return await shown(request, views, user_id)
+
+
+async def shown(request: ApiRequest, views: Views, user_id: UUID) -> ViewAnswer:
+    """Answer with a user whom the caller may see."""
+    fields = read_values(ONE, given_in(request)).get("fields")
+    row, position = await views.one(PROJECTION, USERS, (user_id,))
+    if row is None:
+        raise NotFound
+    return single(request, user_view(row), fields, version=row["version"], position=position)
+
+
+HANDLERS = [list_users, list_users_for_admin, show_me, show_user]

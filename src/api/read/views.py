@@ -1,0 +1,138 @@
+"""How a route of the read side is declared: its parameters, and what its answers hold."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIHeader, Operation, Parameter, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.types import AnyCallable
+
+from api.envelope import Page, Success
+from api.guards import Who
+from api.read.values import Value
+from api.routes import route
+
+POSITION = OpenAPIHeader(
+    description="The position in the log up to which the view had seen.",
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+    required=True,
+)
+ETAG = OpenAPIHeader(
+    description="The version, in quotes.", schema=Schema(type=OpenAPIType.STRING), required=True
+)
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    param_in="header",
+    description='Versions that the client has, such as "3", or *; then 304 if it is one of them.',
+    schema=Schema(type=OpenAPIType.STRING),
+)
+NOT_MODIFIED = ResponseSpec(None, description="The client has this version.")
+
+
+def list_route(  # noqa: PLR0913 - what a client must know of a list, each by its name
+    path: str,
+    view: type[msgspec.Struct],
+    values: Mapping[str, Value],
+    *,
+    who: Who,
+    summary: str,
+    tag: str,
+    required: Iterable[str] = (),
+    refusals: Iterable[str] = (),
+) -> Callable[[AnyCallable], HTTPRouteHandler]:
+    """Declare a list of views with its query parameters."""
+    page = ResponseSpec(
+        Page[partly(view)],  # type: ignore[misc,arg-type]  # made here, for the document alone
+        generate_examples=False,
+        description="A page of the list.",
+    )
+    return route(
+        "GET",
+        path,
+        who=who,
+        summary=summary,
+        tag=tag,
+        refusals=["UNAVAILABLE", *refusals],
+        query=values,
+        answers={200: page},
+        operation=operation([parameter(*one, required) for one in values.items()], [POSITION]),
+    )
+
+
+def single_route(  # noqa: PLR0913 - what a client must know of a resource, each by its name
+    path: str,
+    view: type[msgspec.Struct],
+    values: Mapping[str, Value],
+    *,
+    who: Who,
+    summary: str,
+    tag: str,
+) -> Callable[[AnyCallable], HTTPRouteHandler]:
+    """Declare one resource, which has a version and may be asked for only if that is new."""
+    found = ResponseSpec(
+        Success[partly(view)],  # type: ignore[misc,arg-type]  # made here, for the document alone
+        generate_examples=False,
+        description="The resource.",
+    )
+    parameters = [*(parameter(*one, ()) for one in values.items()), IF_NONE_MATCH]
+    return route(
+        "GET",
+        path,
+        who=who,
+        summary=summary,
+        tag=tag,
+        refusals=["UNAVAILABLE", "NOT_FOUND"],
+        query=values,
+        answers={200: found, 304: NOT_MODIFIED},
+        operation=operation(parameters, [POSITION, ETAG]),
+    )
+
+
+def parameter(name: str, value: Value, required: Iterable[str]) -> Parameter:
+    """Return what the document says of a query parameter."""
+    listed = value.schema.type == OpenAPIType.ARRAY
+    return Parameter(
+        name=name,
+        param_in="query",
+        description=f"{value.description} Accepted: {value.accepted}.",
+        required=name in required,
+        schema=value.schema,
+        explode=False if listed else None,
+        style="form" if listed else None,
+    )
+
+
+def operation(parameters: list[Parameter], headers: list[OpenAPIHeader]) -> type[Operation]:
+    """Return the class of a documented operation that has these parameters and answer headers."""
+    named = {"ETag" if one is ETAG else "Daybook-Position": one for one in headers}
+
+    @dataclass
+    class Documented(Operation):
+        """An operation of the read side."""
+
+        def __post_init__(self) -> None:
+            """Add what Litestar cannot find in the handler's signature."""
+            self.parameters = [*(self.parameters or []), *parameters]
+            for status in ("200", "304"):
+                if answer := (self.responses or {}).get(status):
+                    answer.headers = dict(named)  # type: ignore[union-attr]  # never a reference
+
+    return Documented
+
+
+def partly(view: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """Return a view of which any field may be missing, as `fields` leaves them out."""
+    fields = msgspec.structs.fields(view)
+    optional: list[Any] = [(one.name, one.type, msgspec.UNSET) for one in fields]
+    return msgspec.defstruct(
+        view.__name__,
+        optional,
+        module=view.__module__,
+        frozen=True,
+        rename={one.name: one.encode_name for one in fields},
+        namespace={"__doc__": view.__doc__},
+    )

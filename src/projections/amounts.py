@@ -1,0 +1,29 @@
+"""Amounts of money as views show them: exact, in plain digits, never a float or an exponent."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from domain.money import MINOR_UNITS
+
+PLAIN = r"^-?[0-9]+(\.[0-9]+)?$"
+
+
+class MoneyView(msgspec.Struct, frozen=True):
+    """An exact amount in one currency (ISO 4217)."""
+
+    amount: Annotated[str, msgspec.Meta(pattern=PLAIN, examples=["25.00"])]
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
+
+
+def money_view(amount: Decimal, currency: str) -> MoneyView:
+    """Show an amount."""
+    return MoneyView(plain_digits(amount, currency), currency)
+
+
+def plain_digits(amount: Decimal, currency: str) -> str:
+    """Return all digits of an amount of any size; at least those of the currency's minor unit."""
+    whole, _, decimals = f"{amount:f}".partition(".")
+    decimals = decimals.rstrip("0").ljust(MINOR_UNITS.get(currency, 2), "0")
+    return f"{whole}.{decimals}" if decimals else whole

@@ -1,0 +1,1 @@
+"""What the system does by itself when something happened: mails, and deadlines kept."""

@@ -1,0 +1,75 @@
+"""Something that a worker does over and over, on a connection of its own, come what may."""
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from event_store.connections import connect
+from reactions.reaction import masked
+
+TICK_SECONDS = 1.0
+FAILED_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Duty:
+    """The work, its connection, and what wakes it."""
+
+    def __init__(
+        self, name: str, database_url: str, work: Callable[[Connection[TupleRow]], int]
+    ) -> None:
+        """`work` does what is due, or a part of it, and returns how much that was."""
+        self.name = name
+        self._database_url = database_url
+        self._work = work
+        self._connection: Connection[TupleRow] | None = None
+        self._news = threading.Event()
+
+    def step(self) -> int:
+        """Work once. After an error the next step has a new connection."""
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._database_url, name=f"daybook {self.name}")
+        try:
+            return self._work(self._connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until stopped: at once while there is something to do, else each second."""
+        while not stop.is_set():
+            self._news.clear()
+            pause = self._pause_after_step()
+            if pause:
+                self._wait(stop, pause)
+
+    def wake(self) -> None:
+        """End the pause."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Hang up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _wait(self, stop: threading.Event, pause: float) -> None:
+        if pause == TICK_SECONDS:
+            self._news.wait(pause)
+        else:
+            stop.wait(pause)
+
+    def _pause_after_step(self) -> float:
+        try:
+            return 0 if self.step() else TICK_SECONDS
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            log.warning("postgres_away", duty=self.name, error=masked(str(error)))
+            return TICK_SECONDS
+        except Exception:
+            log.exception("duty_failed", duty=self.name)
+            return FAILED_SECONDS

@@ -1,0 +1,41 @@
+"""Mails as files in a folder, for an installation without an SMTP server."""
+
+import os
+import tempfile
+from email.message import EmailMessage
+from pathlib import Path
+
+from reactions.reaction import Outage
+
+
+class MailFolder:
+    """The folder; a mail that is sent again replaces its file."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` need not exist yet."""
+        self._folder = folder
+
+    def send(self, message: EmailMessage, name: str) -> None:
+        """Write `<name>.eml`, whole or not at all; raises `Outage` if the disk does not take it."""
+        international = not message["To"].addresses[0].addr_spec.isascii()
+        content = message.as_bytes(policy=message.policy.clone(utf8=international))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(content, self._folder / f"{name}.eml")
+        except OSError as error:
+            message_of = f"{self._folder} cannot be written: {error.strerror}."
+            raise Outage(message_of) from error
+
+    def close(self) -> None:
+        """Do nothing: files are closed."""
+
+    def _write(self, content: bytes, path: Path) -> None:
+        handle, half = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".new")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(half).replace(path)
+        finally:
+            Path(half).unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+"""The shipment mail: who carries the goods, under which number."""
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from domain.order import OrderShipped
+from event_store.records import Recorded
+from reactions.letter import Letter
+from reactions.recipient import open_account, order_of
+
+NAME = "shipment_mail"
+EVENTS = (OrderShipped,)
+
+TEXT = """\
+Hello {name},
+
+your order {order_id} is on its way:
+
+    carrier: {carrier}
+    tracking number: {number}
+"""
+
+
+def compose(connection: Connection[TupleRow], event: Recorded) -> Letter | None:
+    """Tell the buyer that the goods have left."""
+    shipped = event.event
+    assert isinstance(shipped, OrderShipped)  # noqa: S101 - the only one followed
+    user = open_account(connection, order_of(connection, event.stream_id).user_id)
+    if user is None:
+        return None
+    text = TEXT.format(
+        name=user.name,
+        order_id=event.stream_id,
+        carrier=shipped.carrier,
+        number=shipped.tracking_number,
+    )
+    return Letter(user, f"Your order {event.stream_id} is on its way", text)
