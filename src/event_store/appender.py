@@ -130,9 +130,10 @@ class Appender:
             log.warning("append_unsure", error=type(error).__name__, commands=len(commands))
         if await self._was_refused():
             return unavailable(commands)
-        # The connection broke: the group may be in the log or not. Look, and if not, try once more.
+        # The connection broke: the group may be in the log or not, or come to be there while we ask
+        # again. Then it is in its own way: what is refused now and found there has been appended.
         try:
-            return await self._look_and_retry(commands, ends)
+            return await self._once_more(commands, ends)
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("append_failed", error=type(error).__name__, commands=len(commands))
             await self._drop_connection()
@@ -161,19 +162,15 @@ class Appender:
             cursor = await connection.execute(CALL, values, prepare=True)
             return verdicts(commands, await cursor.fetchall())
 
-    async def _look_and_retry(self, commands: list[Append], ends: float) -> list[Verdict]:
-        answers: dict[UUID, Verdict] = dict(await self._found(commands, ends))
-        missing = [command for command in commands if command.command_id not in answers]
-        if missing:
-            retried = await self._call(missing, ends)
-            answers |= zip((command.command_id for command in missing), retried, strict=True)
-            # The broken connection's call may have come through in between: then it was that one.
-            refused = [c for c in missing if not isinstance(answers[c.command_id], Appended)]
-            answers |= await self._found(refused, ends)
-        return [answers[command.command_id] for command in commands]
+    async def _once_more(self, commands: list[Append], ends: float) -> list[Verdict]:
+        answers = await self._call(commands, ends)
+        again = list(zip(commands, answers, strict=True))
+        refused = [command for command, answer in again if not isinstance(answer, Appended)]
+        found = await self._found(refused, ends) if refused else {}
+        return [found.get(command.command_id, answer) for command, answer in again]
 
     async def _found(self, commands: list[Append], ends: float) -> dict[UUID, Appended]:
-        """Tell which of some commands are in the log, once no append of another is under way."""
+        """Tell which of some commands are in the log."""
         writes = [
             (change.stream_id, change.expected_version + len(change.events), command.command_id)
             for command in commands
@@ -181,7 +178,6 @@ class Appender:
             if change.events
         ]
         async with self._connected(ends) as connection:
-            await connection.execute("select position from log_head for update")
             cursor = await connection.execute(FIND_COMMANDS, columns(writes, 3))
             return {row[0]: Appended(row[1], row[2]) for row in await cursor.fetchall()}
 

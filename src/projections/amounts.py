@@ -7,14 +7,18 @@ import msgspec
 
 from domain.money import MINOR_UNITS
 
-PLAIN = r"^-?[0-9]+(\.[0-9]+)?$"
+# Patterns for the document alone: as constraints they would be checked at every decoding.
+AMOUNT = msgspec.Meta(
+    examples=["25.00"], extra_json_schema={"extra": {"pattern": r"^-?[0-9]+(\.[0-9]+)?$"}}
+)
+CURRENCY = msgspec.Meta(examples=["GBP"], extra_json_schema={"extra": {"pattern": r"^[A-Z]{3}$"}})
 
 
 class MoneyView(msgspec.Struct, frozen=True):
     """An exact amount in one currency (ISO 4217)."""
 
-    amount: Annotated[str, msgspec.Meta(pattern=PLAIN, examples=["25.00"])]
-    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
+    amount: Annotated[str, AMOUNT]
+    currency: Annotated[str, CURRENCY]
 
 
 def money_view(amount: Decimal, currency: str) -> MoneyView:

@@ -14,14 +14,16 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Table,
+    Text,
     bindparam,
+    cast,
     column,
     func,
     select,
     true,
 )
 from sqlalchemy import table as lightweight_table
-from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, psycopg
 
 from projections.projection import Key, Projection, Row
 
@@ -36,7 +38,19 @@ Filter = tuple[ColumnElement[bool], Callable[[Any], Any]]
 
 def plain_select(table: Table) -> Callable[[Sequence[ColumnElement[bool]]], Select[Any]]:
     """Return the rows of one table as they are, those that meet all the conditions."""
-    return lambda conditions: select(*table.columns).where(*conditions)
+    return lambda conditions: select(*shown_columns(table)).where(*conditions)
+
+
+def shown_columns(table: Table) -> list[ColumnElement[Any]]:
+    """Return a table's columns; those of JSON as text, for views to decode into their types.
+
+    Arrays are left out: they are there to be searched.
+    """
+    return [
+        cast(column, Text).label(column.name) if isinstance(column.type, JSONB) else column
+        for column in table.columns
+        if not isinstance(column.type, ARRAY)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +163,9 @@ def row_sql(projection: Projection, table: Table) -> Sql:
     conditions = [
         part == bindparam(f"key_{number}") for number, part in enumerate(table.primary_key)
     ]
-    found = select(*table.columns, true().label("list_row")).where(*conditions).subquery("found")
+    found = (
+        select(*shown_columns(table), true().label("list_row")).where(*conditions).subquery("found")
+    )
     seen = select(position_of(projection).label("list_position")).subquery("seen")
     return compiled(select(seen, found).select_from(seen.outerjoin(found, true())))
 

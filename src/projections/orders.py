@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain import order
 from event_store.records import Recorded
-from projections.amounts import MoneyView, money_view, plain_digits
+from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, alone, as_is, plain_select
 from projections.projection import Place, Projection, Row, Rows
 
@@ -39,92 +38,7 @@ ORDERS = Table(
 )
 
 
-def needs(recorded: Recorded) -> Iterable[Place]:
-    """Name the row of the order."""
-    yield ORDERS, (recorded.stream_id,)
-
-
-def fold(rows: Rows, recorded: Recorded) -> None:
-    """Move one order's row."""
-    event = recorded.event
-    if isinstance(event, order.OrderPlaced | order.OrderImported):
-        rows.put(ORDERS, new_row(recorded, event))
-        return
-    row = rows.change(ORDERS, recorded.stream_id)
-    row["version"] = recorded.version
-    row["updated_at"] = recorded.occurred_at
-    at = recorded.occurred_at
-    match event:
-        case order.OrderPaid(reference):
-            row["status"] = "paid"
-            row["payment"] = {"reference": reference, "at": at}
-        case order.OrderShipped(carrier, tracking_number):
-            row["status"] = "shipped"
-            row["shipment"] = {"carrier": carrier, "tracking_number": tracking_number, "at": at}
-        case order.OrderDelivered():
-            row["status"], row["delivered_at"] = "delivered", at
-        case order.OrderCancelled(reason):
-            row["status"], row["cancellation"] = "cancelled", {"reason": reason, "at": at}
-        case order.OrderRefunded(reason):
-            row["status"], row["refund"] = "refunded", {"reason": reason, "at": at}
-        case order.OrderNoteAdded(text):
-            row["notes"] = [*row["notes"], {"text": text, "at": at}]
-
-
-def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
-    """Return the row of a new order."""
-    imported = isinstance(event, order.OrderImported)
-    return {
-        "id": recorded.stream_id,
-        "user_id": event.user_id,
-        "status": "delivered" if imported else "placed",
-        "reference": event.reference if isinstance(event, order.OrderImported) else None,
-        "currency": event.total.currency,
-        "total": event.total.amount,
-        "units": sum(line.quantity for line in event.lines),
-        "lines": [line_row(line, event.total.currency) for line in event.lines],
-        "product_ids": sorted({line.product_id for line in event.lines}),
-        "placed_at": event.placed_at,
-        "updated_at": recorded.occurred_at,
-        "payment": None,
-        "shipment": None,
-        "delivered_at": event.placed_at if imported else None,
-        "cancellation": None,
-        "refund": None,
-        "notes": [],
-        "version": recorded.version,
-    }
-
-
-def line_row(line: order.Line, currency: str) -> dict[str, Any]:
-    """Return what is kept of a line."""
-    return {
-        "product_id": line.product_id,
-        "sku": line.sku,
-        "name": line.name,
-        "quantity": line.quantity,
-        "unit_price": plain_digits(line.unit_price, currency),
-        "amount": plain_digits(line.amount, currency),
-    }
-
-
-PROJECTION = Projection(
-    name="orders",
-    version=1,
-    tables=[ORDERS],
-    events=[
-        order.OrderPlaced,
-        order.OrderImported,
-        order.OrderPaid,
-        order.OrderShipped,
-        order.OrderDelivered,
-        order.OrderCancelled,
-        order.OrderRefunded,
-        order.OrderNoteAdded,
-    ],
-    needs=needs,
-    fold=fold,
-)
+# What the columns of JSON hold, stored as it is shown.
 
 
 class ItemView(msgspec.Struct, frozen=True, rename="camel"):
@@ -167,7 +81,92 @@ class NoteView(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Step = TypeVar("Step", bound=msgspec.Struct)
+def needs(recorded: Recorded) -> Iterable[Place]:
+    """Name the row of the order."""
+    yield ORDERS, (recorded.stream_id,)
+
+
+def fold(rows: Rows, recorded: Recorded) -> None:
+    """Move one order's row."""
+    event = recorded.event
+    if isinstance(event, order.OrderPlaced | order.OrderImported):
+        rows.put(ORDERS, new_row(recorded, event))
+        return
+    row = rows.change(ORDERS, recorded.stream_id)
+    row["version"] = recorded.version
+    row["updated_at"] = recorded.occurred_at
+    at = recorded.occurred_at
+    match event:
+        case order.OrderPaid(reference):
+            row["status"] = "paid"
+            row["payment"] = PaymentView(reference, at)
+        case order.OrderShipped(carrier, tracking_number):
+            row["status"] = "shipped"
+            row["shipment"] = ShipmentView(carrier, tracking_number, at)
+        case order.OrderDelivered():
+            row["status"], row["delivered_at"] = "delivered", at
+        case order.OrderCancelled(reason):
+            row["status"], row["cancellation"] = "cancelled", ReasonView(reason, at)
+        case order.OrderRefunded(reason):
+            row["status"], row["refund"] = "refunded", ReasonView(reason, at)
+        case order.OrderNoteAdded(text):
+            row["notes"] = [*row["notes"], NoteView(text, at)]
+
+
+def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
+    """Return the row of a new order."""
+    imported = isinstance(event, order.OrderImported)
+    return {
+        "id": recorded.stream_id,
+        "user_id": event.user_id,
+        "status": "delivered" if imported else "placed",
+        "reference": event.reference if isinstance(event, order.OrderImported) else None,
+        "currency": event.total.currency,
+        "total": event.total.amount,
+        "units": sum(line.quantity for line in event.lines),
+        "lines": [item_view(line, event.total.currency) for line in event.lines],
+        "product_ids": sorted({line.product_id for line in event.lines}),
+        "placed_at": event.placed_at,
+        "updated_at": recorded.occurred_at,
+        "payment": None,
+        "shipment": None,
+        "delivered_at": event.placed_at if imported else None,
+        "cancellation": None,
+        "refund": None,
+        "notes": [],
+        "version": recorded.version,
+    }
+
+
+def item_view(line: order.Line, currency: str) -> ItemView:
+    """Return what is kept of a line."""
+    return ItemView(
+        line.product_id,
+        line.sku,
+        line.name,
+        line.quantity,
+        money_view(line.unit_price, currency),
+        money_view(line.amount, currency),
+    )
+
+
+PROJECTION = Projection(
+    name="orders",
+    version=1,
+    tables=[ORDERS],
+    events=[
+        order.OrderPlaced,
+        order.OrderImported,
+        order.OrderPaid,
+        order.OrderShipped,
+        order.OrderDelivered,
+        order.OrderCancelled,
+        order.OrderRefunded,
+        order.OrderNoteAdded,
+    ],
+    needs=needs,
+    fold=fold,
+)
 
 
 class OrderView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -190,47 +189,31 @@ class OrderView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     version: int
 
 
+ITEMS = msgspec.json.Decoder(list[ItemView])
+PAYMENT = msgspec.json.Decoder(PaymentView)
+SHIPMENT = msgspec.json.Decoder(ShipmentView)
+REASON = msgspec.json.Decoder(ReasonView)
+NOTES = msgspec.json.Decoder(list[NoteView])
+
+
 def order_view(row: Row, *, for_staff: bool) -> OrderView:
     """Show a row; only staff see the notes."""
-    currency = row["currency"]
     return OrderView(
         id=row["id"],
         user_id=row["user_id"],
         status=row["status"],
         reference=row["reference"],
-        total=money_view(row["total"], currency),
-        items=[item_view(line, currency) for line in row["lines"]],
+        total=money_view(row["total"], row["currency"]),
+        items=ITEMS.decode(row["lines"]),
         placed_at=row["placed_at"],
         updated_at=row["updated_at"],
-        payment=step(PaymentView, row["payment"]),
-        shipment=step(ShipmentView, row["shipment"]),
+        payment=row["payment"] and PAYMENT.decode(row["payment"]),
+        shipment=row["shipment"] and SHIPMENT.decode(row["shipment"]),
         delivered_at=row["delivered_at"],
-        cancellation=step(ReasonView, row["cancellation"]),
-        refund=step(ReasonView, row["refund"]),
-        notes=[written(NoteView, note) for note in row["notes"]] if for_staff else msgspec.UNSET,
+        cancellation=row["cancellation"] and REASON.decode(row["cancellation"]),
+        refund=row["refund"] and REASON.decode(row["refund"]),
+        notes=NOTES.decode(row["notes"]) if for_staff else msgspec.UNSET,
         version=row["version"],
-    )
-
-
-def step(view: type[Step], stored: dict[str, Any] | None) -> Step | None:
-    """Show a step that an order has made, if it has."""
-    return None if stored is None else written(view, stored)
-
-
-def written(view: type[Step], stored: dict[str, Any]) -> Step:
-    """Show a step as it is stored, its time as text."""
-    return view(**stored | {"at": datetime.fromisoformat(stored["at"])})
-
-
-def item_view(line: dict[str, Any], currency: str) -> ItemView:
-    """Show a line of a row."""
-    return ItemView(
-        UUID(line["product_id"]),
-        line["sku"],
-        line["name"],
-        line["quantity"],
-        MoneyView(line["unit_price"], currency),
-        MoneyView(line["amount"], currency),
     )
 
 

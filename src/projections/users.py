@@ -153,9 +153,12 @@ def user_view(row: Row) -> UserView:
     return UserView(**{name: row[name] for name in UserView.__struct_fields__})
 
 
+SESSIONS = msgspec.json.Decoder(dict[str, datetime])
+
+
 def admin_view(row: Row, now: datetime) -> AdminUserView:
     """Show a row to an administrator."""
-    open_ones = [end for end in row["sessions"].values() if datetime.fromisoformat(end) > now]
+    open_ones = [end for end in SESSIONS.decode(row["sessions"]).values() if end > now]
     shown = {name: row[name] for name in AdminUserView.__struct_fields__}
     return AdminUserView(**shown | {"sessions": len(open_ones)})
 

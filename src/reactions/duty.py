@@ -13,6 +13,8 @@ from reactions.reaction import masked
 
 TICK_SECONDS = 1.0
 FAILED_SECONDS = 5.0
+# Also a session that the server ended because this process was frozen in a transaction.
+OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +46,12 @@ class Duty:
         """Work until stopped: at once while there is something to do, else each second."""
         while not stop.is_set():
             self._news.clear()
-            pause = self._pause_after_step()
-            if pause:
-                self._wait(stop, pause)
+            try:
+                if not self._step_or_warn():
+                    self._news.wait(TICK_SECONDS)
+            except Exception:
+                log.exception("duty_failed", duty=self.name)
+                stop.wait(FAILED_SECONDS)
 
     def wake(self) -> None:
         """End the pause."""
@@ -58,18 +63,9 @@ class Duty:
         if connection is not None:
             connection.close()
 
-    def _wait(self, stop: threading.Event, pause: float) -> None:
-        if pause == TICK_SECONDS:
-            self._news.wait(pause)
-        else:
-            stop.wait(pause)
-
-    def _pause_after_step(self) -> float:
+    def _step_or_warn(self) -> int:
         try:
-            return 0 if self.step() else TICK_SECONDS
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            return self.step()
+        except OUTAGE as error:
             log.warning("postgres_away", duty=self.name, error=masked(str(error)))
-            return TICK_SECONDS
-        except Exception:
-            log.exception("duty_failed", duty=self.name)
-            return FAILED_SECONDS
+            return 0

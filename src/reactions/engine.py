@@ -107,7 +107,7 @@ def attempt(
     return None
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """Tell what an unexpected error was and where it arose."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {place.name} line {place.lineno}: {error}"

@@ -1,6 +1,5 @@
 """A mail before it is sent: to whom, the subject, the text, and the headers that every mail has."""
 
-import textwrap
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,7 +11,7 @@ from email_validator import validate_email
 from domain.user import User
 from event_store.records import Recorded
 
-SENDER = "Daybook <no-reply@daybook.invalid>"
+SENDER = Address("Daybook", "no-reply", "daybook.invalid")
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -23,7 +22,7 @@ class Letter(msgspec.Struct, frozen=True):
     text: str
 
 
-def message_of(letter: Letter, reaction: str, event: Recorded, sender: str) -> EmailMessage:
+def message_of(letter: Letter, reaction: str, event: Recorded, sender: Address) -> EmailMessage:
     """Return the mail. The same event makes the same mail each time, to the last byte.
 
     Whoever receives it twice can tell by the Message-ID (RFC 5322, 3.6.4), which names the stream
@@ -35,8 +34,8 @@ def message_of(letter: Letter, reaction: str, event: Recorded, sender: str) -> E
     message["To"] = address_of(letter.user)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(event.recorded_at)
-    domain = message["From"].addresses[0].domain
-    message["Message-ID"] = f"<{reaction}.{event.position}.{event.stream_id.hex}@{domain}>"
+    name = f"{reaction}.{event.position}.{event.stream_id.hex}"
+    message["Message-ID"] = f"<{name}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     # Whatever the text is, 7-bit lines of at most 76 characters pass every server.
     message.set_content(letter.text, cte="quoted-printable")
@@ -48,8 +47,3 @@ def address_of(user: User) -> Address:
     found = validate_email(user.email, check_deliverability=False, globally_deliverable=False)
     local_part, _, domain = (found.ascii_email or found.normalized).rpartition("@")
     return Address(" ".join(user.name.split()), local_part, domain)
-
-
-def dedented(text: str) -> str:
-    """Return a text as it is written in the source, without its margin."""
-    return textwrap.dedent(text).lstrip("\n")

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 from reactions.reaction import Outage
@@ -18,13 +19,12 @@ class MailFolder:
     def send(self, message: EmailMessage, name: str) -> None:
         """Write `<name>.eml`, whole or not at all; raises `Outage` if the disk does not take it."""
         international = not message["To"].addresses[0].addr_spec.isascii()
-        content = message.as_bytes(policy=message.policy.clone(utf8=international))
+        content = message.as_bytes(policy=SMTP.clone(utf8=international))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._write(content, self._folder / f"{name}.eml")
         except OSError as error:
-            message_of = f"{self._folder} cannot be written: {error.strerror}."
-            raise Outage(message_of) from error
+            raise Outage(f"{self._folder} cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Do nothing: files are closed."""

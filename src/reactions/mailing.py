@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from email.headerregistry import Address
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def outlet_for(smtp_url: str | None, data_dir: Path) -> Outlet:
     return SmtpServer(smtp_url) if smtp_url else MailFolder(data_dir / "mail")
 
 
-def mailings(outlet: Outlet, payment_window: timedelta, sender: str) -> list[Reaction]:
+def mailings(outlet: Outlet, payment_window: timedelta, sender: Address) -> list[Reaction]:
     """Return the reactions that send a mail."""
     confirm = partial(order_confirmation.compose, payment_window=payment_window)
     mails: list[tuple[str, Sequence[type[Event]], Compose]] = [
@@ -37,7 +38,7 @@ def mailings(outlet: Outlet, payment_window: timedelta, sender: str) -> list[Rea
 
 
 def mailing(
-    name: str, events: Sequence[type[Event]], compose: Compose, outlet: Outlet, sender: str
+    name: str, events: Sequence[type[Event]], compose: Compose, outlet: Outlet, sender: Address
 ) -> Reaction:
     """Return the reaction that composes a mail and sends it, unless there is nobody to write to."""
 

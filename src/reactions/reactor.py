@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from email.headerregistry import Address
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -27,7 +28,7 @@ class Reactor:
         outlet: Outlet,
         payment_window: timedelta,
         *,
-        sender: str = SENDER,
+        sender: Address = SENDER,
         on_append: Callable[[int], None],
     ) -> None:
         """`on_append` is told, on another thread, the newest position after a cancellation."""

@@ -77,10 +77,8 @@ class SmtpServer:
         except smtplib.SMTPNotSupportedError as error:
             raise Refused(str(error)) from error
         except (smtplib.SMTPException, OSError) as error:
-            trouble = trouble_of(error, handed_over=session.handed_over)
-            if not isinstance(error, smtplib.SMTPRecipientsRefused):
-                self._drop()
-            raise trouble from error
+            self._drop()
+            raise trouble_of(error, handed_over=session.handed_over) from error
 
     def close(self) -> None:
         """Say goodbye."""
@@ -168,8 +166,8 @@ def said(error: Exception) -> str:
         [(code, answer), *_] = error.recipients.values()
         return f"{code} {answer.decode(errors='replace')}"
     if isinstance(error, smtplib.SMTPResponseException):
-        answer = error.smtp_error
-        text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+        text: bytes | str = error.smtp_error
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
         return f"{error.smtp_code} {text}"
     return str(error) or type(error).__name__
 

@@ -46,11 +46,13 @@ class SystemActor:
 
     def close(self) -> None:
         """Append what is waiting, then stop."""
-        self._answer_of(self._tools.store.close())
-        self._tools.passwords.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            self._answer_of(self._tools.store.close())
+        finally:
+            self._tools.passwords.close()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def cancel_unpaid(self, orders: Sequence[Overdue]) -> list[BaseException | None]:
         """Cancel those of some orders that still wait for payment, all at once.

@@ -1,0 +1,1 @@
+"""The program: its settings, services, command line and import."""

@@ -1,0 +1,1 @@
+"""The reactions, on a real Postgres and a real SMTP server."""

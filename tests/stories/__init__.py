@@ -1,0 +1,1 @@
+"""Stories over real HTTP, against the processes that `make up` starts."""
