@@ -92,7 +92,7 @@ def completed(document: Schema) -> Schema:
             if method != "get" and "{" in path:
                 operation.setdefault("parameters", []).append(IF_MATCH)
             for status, response in operation["responses"].items():
-                response["headers"] = headers_of(method, status)
+                response["headers"] = headers_of(method, status) | response.get("headers", {})
     return document
 
 

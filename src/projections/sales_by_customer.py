@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    cast,
     func,
     select,
 )
@@ -127,7 +128,7 @@ def totals_by_customer(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]
             SALES.c.user_id,
             SALES.c.currency,
             func.sum(SALES.c.orders).label("orders"),
-            func.sum(SALES.c.units).label("units"),
+            cast(func.sum(SALES.c.units), BigInteger).label("units"),
             func.sum(SALES.c.revenue).label("revenue"),
         )
         .where(*conditions)

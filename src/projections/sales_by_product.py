@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    cast,
     func,
     select,
 )
@@ -140,7 +141,7 @@ def totals_by_product(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
             SALES.c.product_id,
             SALES.c.currency,
             func.sum(SALES.c.orders).label("orders"),
-            func.sum(SALES.c.units).label("units"),
+            cast(func.sum(SALES.c.units), BigInteger).label("units"),
             func.sum(SALES.c.revenue).label("revenue"),
         )
         .where(*conditions)

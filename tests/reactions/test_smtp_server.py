@@ -17,6 +17,10 @@ from tests.reactions.post_office import PostOffice
 CERTIFICATE = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {0} -out {1}"
 
 
+# Tests of passwords use no encryption, which aiosmtpd warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
+
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
     """Return what a server encrypts with: a certificate that nobody vouches for."""

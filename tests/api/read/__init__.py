@@ -1,0 +1,1 @@
+"""Tests of the read side, over both sides in one process."""

@@ -1,0 +1,60 @@
+"""Both sides in this process, and the views brought up to date when a test says so."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api import read, write
+from api.application import create_app
+from api.health import health
+from api.revocations import Revocations
+from api.tokens import Tokens
+from event_store.connections import connect
+from projections.engine import Pages, catch_up
+from projections.switched_on import PROJECTIONS
+from projections.views import Views
+from tests.api.conftest import Client, Person, create_admin, new_tools, opened, register
+
+Post = Callable[[], None]
+
+
+def new_app(database_url: str, tokens: Tokens) -> Litestar:
+    """Put both sides together."""
+    tools, views = new_tools(database_url), Views(database_url)
+    return create_app(
+        handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
+        tokens=tokens,
+        revocations=Revocations(database_url),
+        provided={"tools": tools, "views": views},
+        lifespan=[opened(tools), views],
+        version="1",
+    )
+
+
+@pytest.fixture(scope="module")
+def client(database_url: str, tokens: Tokens) -> Iterator[Client]:
+    """Give a client of both sides, with an administrator in the database."""
+    asyncio.run(create_admin(database_url))
+    with TestClient(new_app(database_url, tokens)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def post(database_url: str) -> Post:
+    """Give what posts every view to the end of the log."""
+
+    def up_to_date() -> None:
+        with connect(database_url, name="test") as connection:
+            for projection in PROJECTIONS.values():
+                catch_up(connection, projection, Pages([projection]))
+
+    return up_to_date
+
+
+@pytest.fixture(scope="module")
+def stranger(client: Client) -> Person:
+    """Give a second customer."""
+    return register(client)

@@ -1,0 +1,117 @@
+"""Who may see what: every route of the read side with every role (ASVS 8.2.1)."""
+
+from uuid import uuid4
+
+import pytest
+
+from api import read
+from tests.api.conftest import Client, Person, list_product, place_order, refused
+from tests.api.read.conftest import Post
+
+EVERYBODY = {"anonymous", "customer", "staff", "auditor", "admin"}
+SIGNED_IN = EVERYBODY - {"anonymous"}
+STAFF = {"staff", "admin"}
+
+# The contract's table, written down once more: a route that is not here fails the test.
+WHO = {
+    "/api/v1/users": STAFF,
+    "/api/v1/admin/users": {"admin"},
+    "/api/v1/users/me": SIGNED_IN,
+    "/api/v1/users/{user_id:str}": SIGNED_IN,
+    "/api/v1/users/{user_id:str}/orders": SIGNED_IN,
+    "/api/v1/products": EVERYBODY,
+    "/api/v1/products/{product_id:str}": EVERYBODY,
+    "/api/v1/orders": SIGNED_IN,
+    "/api/v1/orders/{order_id:str}": SIGNED_IN,
+    "/api/v1/reports/sales": STAFF,
+}
+
+
+def test_every_route_is_in_the_table() -> None:
+    assert {path for handler in read.HANDLERS for path in handler.paths} == set(WHO)
+
+
+@pytest.mark.parametrize("path", WHO)
+def test_only_those_listed_get_past_the_door(  # noqa: PLR0913, PLR0917 - a person of each role
+    client: Client, customer: Person, staff: Person, auditor: Person, admin: Person, path: str
+) -> None:
+    people = {"customer": customer, "staff": staff, "auditor": auditor, "admin": admin}
+    where = path.removeprefix("/api/v1")
+    for name in ("user_id", "product_id", "order_id"):
+        where = where.replace(f"{{{name}:str}}", str(uuid4()))
+    # A parameter that is never valid: whoever gets past the door is told so, or finds nothing.
+    for role, person in people.items():
+        status = person.ask("GET", f"{where}?fields=no").status_code
+        assert status in ({400, 404} if role in WHO[path] else {403}), role
+    status = client.get(f"/api/v1{where}?fields=no").status_code
+    assert status in ({400, 404} if "anonymous" in WHO[path] else {401})
+
+
+def test_what_is_somebody_elses_does_not_exist(
+    customer: Person, stranger: Person, auditor: Person, staff: Person, post: Post
+) -> None:
+    order = place_order(customer, list_product(staff))
+    post()
+    paths = [f"/orders/{order}", f"/users/{customer.id}", f"/users/{customer.id}/orders"]
+    for path in paths:
+        refused(stranger.ask("GET", path), 404, "NOT_FOUND")
+        refused(auditor.ask("GET", path), 404, "NOT_FOUND")
+        assert customer.ask("GET", path).status_code == 200
+        assert staff.ask("GET", path).status_code == 200
+
+
+def test_a_list_of_orders_holds_one_s_own(
+    customer: Person, stranger: Person, auditor: Person, staff: Person, post: Post
+) -> None:
+    mine, theirs = (
+        place_order(customer, list_product(staff)),
+        place_order(stranger, list_product(staff)),
+    )
+    post()
+    for person, seen in ((customer, {mine}), (stranger, {theirs}), (staff, {mine, theirs})):
+        found = {one["id"] for one in person.ask("GET", "/orders?limit=100").json()["data"]}
+        assert seen <= found
+        assert person is staff or not ({mine, theirs} - seen) & found
+    assert auditor.ask("GET", "/orders").json()["data"] == []
+
+
+def test_a_customer_cannot_ask_for_the_orders_of_another(
+    customer: Person, stranger: Person, staff: Person
+) -> None:
+    path = f"/orders?userId={stranger.id}"
+    refused(customer.ask("GET", path), 403, "FORBIDDEN")
+    assert customer.ask("GET", f"/orders?userId={customer.id}").status_code == 200
+    assert staff.ask("GET", path).status_code == 200
+
+
+def test_only_staff_see_notes(customer: Person, staff: Person, post: Post) -> None:
+    order = place_order(customer, list_product(staff))
+    staff.ask("POST", f"/orders/{order}/notes", {"text": "Careful."})
+    post()
+    path = f"/orders/{order}"
+    assert staff.ask("GET", path).json()["data"]["notes"][0]["text"] == "Careful."
+    assert "notes" not in customer.ask("GET", path).json()["data"]
+    assert customer.ask("GET", f"{path}?fields=id,notes").json()["data"] == {"id": order}
+    own = customer.ask("GET", "/orders?limit=100").json()["data"]
+    assert all("notes" not in one for one in own)
+
+
+def test_a_withdrawn_product_is_there_for_staff_alone(
+    client: Client, customer: Person, staff: Person, post: Post
+) -> None:
+    product = list_product(staff)
+    staff.ask("DELETE", f"/products/{product}")
+    post()
+    refused(client.get(f"/api/v1/products/{product}"), 404, "NOT_FOUND")
+    refused(customer.ask("GET", f"/products/{product}"), 404, "NOT_FOUND")
+    assert staff.ask("GET", f"/products/{product}").json()["data"]["status"] == "withdrawn"
+    listed = client.get("/api/v1/products?limit=100").json()["data"]
+    assert product not in {one["id"] for one in listed}
+    found = staff.ask("GET", "/products?status=withdrawn").json()["data"]
+    assert product in {one["id"] for one in found}
+    refused(client.get("/api/v1/products?status=withdrawn"), 401, "UNAUTHENTICATED")
+    refused(customer.ask("GET", "/products?status=withdrawn"), 403, "FORBIDDEN")
+
+
+def test_the_orders_of_nobody_do_not_exist(staff: Person) -> None:
+    refused(staff.ask("GET", f"/users/{uuid4()}/orders"), 404, "NOT_FOUND")

@@ -1,0 +1,1 @@
+"""Tests of the views: given events, then rows; then the same against a real Postgres."""

@@ -1,0 +1,222 @@
+"""The road from the log to the tables: page and checkpoint together, once, or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+from uuid import UUID
+
+import pytest
+
+from domain.money import Money
+from domain.order import OrderPlaced, line_of
+from domain.product import ProductListed
+from event_store.connections import connect
+from event_store.records import Recorded
+from projections import engine, orders, products, sales_by_day
+from projections.engine import Pages, ProjectionFailed, catch_up, post_page
+from projections.projection import Projection, Rows
+from projections.row_sql import read_rows, write_rows
+from projections.switched_on import PROJECTIONS
+from tests.domain.given import ALICE, LANTERN, NOON, ORDER, TEAPOT
+from tests.projections.given import (
+    STORY,
+    append,
+    everything,
+    many_orders,
+    position_of,
+    post,
+    rows_of,
+    stored,
+)
+
+
+def test_the_tables_hold_what_the_folds_made(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    with connect(database_url, name="test") as connection:
+        for projection in (sales_by_day.PROJECTION, products.PROJECTION):
+            for table in projection.tables:
+                found = [clocks_apart(row) for row in stored(connection, table)]
+                made = rows_of(projection, STORY).all(table)
+                assert found == [clocks_apart(row) for row in made]
+
+
+def clocks_apart(row: dict[str, object]) -> dict[str, object]:
+    """Leave out the times that the log gave."""
+    return {name: value for name, value in row.items() if name not in {"created_at", "updated_at"}}
+
+
+def test_the_same_page_twice_changes_nothing(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    before = everything(database_url)
+    post(database_url)
+    assert everything(database_url) == before
+    assert {position_of(database_url, one) for one in PROJECTIONS.values()} == {len(STORY)}
+
+
+def test_pages_of_any_size_lead_to_the_same_rows(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    at_once = everything(database_url)
+    with connect(database_url, name="test") as connection:
+        for projection in PROJECTIONS.values():
+            for table in projection.tables:
+                connection.execute(f"truncate {table.name}".encode())
+        connection.execute("update projection_checkpoints set position = 0")
+    monkeypatch.setattr(engine, "PAGE", 1)
+    post(database_url)
+    assert everything(database_url) == at_once
+
+
+def failing_at(projection: Projection, position: int) -> Projection:
+    """Return a projection that cannot apply the event at a position."""
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        if recorded.position == position:
+            raise ValueError("poison")
+        projection.fold(rows, recorded)
+
+    return replace(projection, fold=fold)
+
+
+def test_a_failing_fold_leaves_everything_and_says_why(database_url: str) -> None:
+    append(database_url, STORY)
+    poisoned = failing_at(products.PROJECTION, 8)
+    with connect(database_url, name="test") as connection:
+        with pytest.raises(ProjectionFailed, match="products stands still: ValueError: poison"):
+            catch_up(connection, poisoned, Pages([poisoned]))
+        assert stored(connection, products.PRODUCTS) == []
+        failure = "select position, failure, failed_at from projection_checkpoints where name = %s"
+        row = connection.execute(failure, ["products"]).fetchone()
+        assert row is not None
+        assert row[:2] == (0, "ValueError: poison")
+        assert row[2] is not None
+        post(database_url, products.PROJECTION)
+        row = connection.execute(failure, ["products"]).fetchone()
+        assert row is not None
+        assert row[:2] == (len(STORY), None)
+
+
+def test_of_two_workers_one_works_and_the_other_returns_at_once(database_url: str) -> None:
+    append(database_url, STORY)
+    inside, may_go_on = threading.Event(), threading.Event()
+
+    def slow(rows: Rows, recorded: Recorded) -> None:
+        inside.set()
+        may_go_on.wait(20)
+        products.fold(rows, recorded)
+
+    def work() -> None:
+        projection = replace(products.PROJECTION, fold=slow)
+        with connect(database_url, name="first") as connection:
+            catch_up(connection, projection, Pages([projection]))
+
+    first = threading.Thread(target=work)
+    first.start()
+    assert inside.wait(20)
+    with connect(database_url, name="second") as connection:
+        started = time.monotonic()
+        assert catch_up(connection, products.PROJECTION, Pages([products.PROJECTION])) == 0
+        assert time.monotonic() - started < 1
+        assert stored(connection, products.PRODUCTS) == []
+        other = catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
+        assert other == len(STORY)
+    may_go_on.set()
+    first.join(20)
+    assert position_of(database_url, products.PROJECTION) == len(STORY)
+
+
+# A process that stops in the middle of a page, rows written and checkpoint not, and says so.
+HALF_WAY = """
+    import sys, time
+    from event_store.connections import connect
+    from projections import engine, orders, row_sql
+
+    def stop(connection, table, rows):
+        row_sql.write_rows(connection, table, rows[: len(rows) // 2])
+        print("half", flush=True)
+        time.sleep(60)
+
+    engine.write_rows = stop
+    with connect(sys.argv[1], name="victim") as connection:
+        engine.catch_up(connection, orders.PROJECTION, engine.Pages([orders.PROJECTION]))
+"""
+
+
+def test_a_process_killed_inside_a_page_leaves_nothing_half_applied(database_url: str) -> None:
+    append(database_url, many_orders(50))
+    source = Path(__file__).parents[2] / "src"
+    program = [sys.executable, "-c", dedent(HALF_WAY), database_url]
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(source)}
+    ) as victim:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == b"half\n"
+        victim.send_signal(signal.SIGKILL)
+    with connect(database_url, name="test") as connection:
+        assert stored(connection, orders.ORDERS) == []
+        assert position_of(database_url, orders.PROJECTION) == 0
+        deadline = time.monotonic() + 5
+        pages = Pages([orders.PROJECTION])
+        while not (step := post_page(connection, orders.PROJECTION, pages)):
+            assert time.monotonic() < deadline, "the lease did not pass on"
+            time.sleep(0.05)
+        assert step == 50
+        assert len(stored(connection, orders.ORDERS)) == 50
+
+
+HUGE = Decimal("123456789012345678901234.5678")
+TEXTS = ['"', "\\", "'", "a,b{}[]", "\t\n", "é\u0301", "灯\U0001f3ee", "null", "%s", "{NULL}"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_arrive_as_they_are(database_url: str, text: str) -> None:
+    listed = ProductListed(text, text, Money(HUGE, "GBP"), 10**9)
+    line = line_of(TEAPOT, text, text, 1, Money(Decimal("0.0001"), "GBP"), reserved=True)
+    line_two = line_of(LANTERN, text, text, 1_000_000, Money(Decimal(10**11), "GBP"), reserved=True)
+    placed = OrderPlaced(ALICE, NOON, (line, line_two), Money(HUGE, "GBP"))
+    append(database_url, [(TEAPOT, listed), (ORDER, placed)])
+    post(database_url, products.PROJECTION, orders.PROJECTION)
+    with connect(database_url, name="test") as connection:
+        (row,) = stored(connection, products.PRODUCTS)
+        assert (row["sku"], row["name"], row["price"]) == (text, text, HUGE)
+        (row,) = stored(connection, orders.ORDERS)
+        assert row["total"] == HUGE
+        assert [one["name"] for one in row["lines"]] == [text, text]
+        assert row["lines"][0]["unitPrice"]["amount"] == "0.0001"
+        assert row["lines"][1]["amount"]["amount"] == "100000000000000000.00"
+        assert row["product_ids"] == sorted([TEAPOT, LANTERN])
+
+
+def test_rows_are_found_by_all_parts_of_their_key(database_url: str) -> None:
+    days = [NOON.date() - timedelta(days=number) for number in range(3)]
+    rows = [
+        {"day": day, "currency": code, "orders": 1, "units": 2**60, "revenue": HUGE}
+        for day in days
+        for code in ("GBP", "JPY")
+    ]
+    with connect(database_url, name="test") as connection:
+        write_rows(connection, sales_by_day.SALES, rows)
+        keys = [(days[0], "JPY"), (days[2], "GBP"), (days[2], "EUR")]
+        found = read_rows(connection, sales_by_day.SALES, keys)
+        assert sorted((row["day"], row["currency"]) for row in found) == [
+            (days[2], "GBP"),
+            (days[0], "JPY"),
+        ]
+        assert {(row["units"], row["revenue"]) for row in found} == {(2**60, HUGE)}
+
+
+def test_a_row_that_is_not_there_cannot_be_changed() -> None:
+    with pytest.raises(LookupError, match="products_v1 has no row"):
+        Rows().change(products.PRODUCTS, UUID(int=1))

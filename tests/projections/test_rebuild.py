@@ -1,0 +1,142 @@
+"""A rebuild leads to the rows that live posting led to, beside it and without stopping it."""
+
+import asyncio
+import threading
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from event_store.connections import connect
+from projections import engine, orders, products
+from projections.listing import Request
+from projections.projection import Projection
+from projections.rebuild import LOCK, RebuildRunning, rebuild
+from projections.switched_on import PROJECTIONS
+from projections.views import Views
+from tests.event_store.given import appending
+from tests.projections.given import STORY, append, commands, everything, many_orders, post
+
+
+def rebuilt(database_url: str, projection: Projection) -> None:
+    """Rebuild one projection and tell nobody."""
+    with connect(database_url, name="rebuild") as connection:
+        rebuild(connection, projection, lambda *_: None)
+
+
+def test_a_rebuild_equals_the_live_rows(database_url: str) -> None:
+    append(database_url, [*STORY, *many_orders(30)])
+    post(database_url)
+    live = everything(database_url)
+    for projection in PROJECTIONS.values():
+        rebuilt(database_url, projection)
+    assert everything(database_url) == live
+    assert any(live.values())
+
+
+def test_a_rebuild_repairs_what_was_damaged(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    live = everything(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update products_v1 set stock = 1")
+        connection.execute("delete from orders_v1")
+    for projection in (products.PROJECTION, orders.PROJECTION):
+        rebuilt(database_url, projection)
+    assert everything(database_url) == live
+
+
+def test_a_rebuilt_view_is_posted_on(database_url: str) -> None:
+    append(database_url, STORY)
+    for projection in PROJECTIONS.values():
+        rebuilt(database_url, projection)
+    append(database_url, many_orders(5))
+    post(database_url)
+    live = everything(database_url)
+    assert len(live["orders_v1"]) == 3 + 5
+    for projection in PROJECTIONS.values():
+        rebuilt(database_url, projection)
+    assert everything(database_url) == live
+
+
+def test_the_indexes_come_along(database_url: str) -> None:
+    query = "select indexdef from pg_indexes where schemaname = 'public' order by 1"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        before = connection.execute(query).fetchall()
+        for _ in range(2):
+            for projection in PROJECTIONS.values():
+                rebuilt(database_url, projection)
+        assert connection.execute(query).fetchall() == before
+
+
+def test_events_and_readers_go_on_during_a_rebuild(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers see all that was there at the start, at every moment."""
+    monkeypatch.setattr(engine, "PAGE", 20)
+    append(database_url, [STORY[0], *many_orders(200)])
+    post(database_url)
+    done = threading.Event()
+    problems: list[str] = []
+
+    async def write_on() -> None:
+        async with appending(database_url) as appender:
+            for one in commands(many_orders(200, first=1_000)):
+                await appender.append(one)
+
+    async def read_on() -> None:
+        first = Request(sort_by="placedAt", descending=True, limit=20, offset=0)
+        async with Views(database_url) as views:
+            while not done.is_set():
+                page = await views.list(orders.LISTING, first)
+                if page.total < 200:
+                    problems.append(f"{page.total} orders")
+                row, _ = await views.one(orders.PROJECTION, orders.ORDERS, (uuid4(),))
+                assert row is None
+
+    def rebuild_often() -> None:
+        for _ in range(4):
+            rebuilt(database_url, orders.PROJECTION)
+            post(database_url, orders.PROJECTION)
+
+    others = [
+        threading.Thread(target=asyncio.run, args=[one()], daemon=True)
+        for one in (write_on, read_on)
+    ]
+    for thread in others:
+        thread.start()
+    rebuild_often()
+    others[0].join(60)
+    done.set()
+    others[1].join(20)
+    post(database_url)
+    live = everything(database_url)
+    assert problems == []
+    assert len(live["orders_v1"]) == 400
+    rebuilt(database_url, orders.PROJECTION)
+    assert everything(database_url) == live
+
+
+def test_a_second_rebuild_at_once_is_refused(database_url: str) -> None:
+    append(database_url, STORY)
+    with connect(database_url, name="first") as first:
+        first.execute(LOCK, [products.PROJECTION.name])
+        with pytest.raises(RebuildRunning, match="products is being rebuilt already"):
+            rebuilt(database_url, products.PROJECTION)
+        rebuilt(database_url, orders.PROJECTION)
+    rebuilt(database_url, products.PROJECTION)
+
+
+def test_a_rebuild_that_fails_leaves_the_live_rows(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    live = everything(database_url)
+
+    def refuse(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with connect(database_url, name="rebuild") as connection, pytest.raises(KeyboardInterrupt):
+        rebuild(connection, orders.PROJECTION, refuse)
+    assert everything(database_url) == live
+    rebuilt(database_url, orders.PROJECTION)
+    assert everything(database_url) == live
