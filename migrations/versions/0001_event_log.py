@@ -1,4 +1,4 @@
-"""The event log: head, events, claims and the one function that appends."""
+"""The event log: head, events, claims, keys, snapshots, and the one function that appends."""
 
 from pathlib import Path
 
@@ -51,6 +51,26 @@ def upgrade() -> None:
             value text not null,
             stream_id uuid not null,
             primary key (scope, value)
+        );
+
+        create table idempotency_keys (
+            caller text not null,
+            key text not null,
+            fingerprint text not null,
+            answer text not null,
+            position bigint not null,
+            expires_at timestamptz not null,
+            primary key (caller, key)
+        );
+        create index on idempotency_keys (expires_at);
+
+        create table snapshots (
+            stream_id uuid primary key,
+            fingerprint text not null,
+            version integer not null,
+            tip uuid not null,
+            state jsonb not null,
+            made_at timestamptz not null default clock_timestamp()
         );
         """
     )

@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,24 +13,36 @@ import msgspec
 from commands.aggregates import Aggregate, Happened, State
 from commands.identifiers import new_id
 from commands.passwords import Passwords
+from commands.receipts import Answer, Decided, Receipt, granted, receipt_of_first, refused
+from commands.states import Known, States
 from domain.product import SkuTaken
 from domain.refusal import Detail, NotFound, Refusal
 from domain.user import EmailTaken
-from event_store.records import Append, Audit, Claim, ClaimTaken, StreamChange, VersionConflict
+from event_store.records import (
+    Append,
+    Appended,
+    Audit,
+    Claim,
+    ClaimTaken,
+    IdempotencyKey,
+    Repeated,
+    StreamChange,
+    VersionConflict,
+)
 from event_store.store import EventStore
 
 ATTEMPTS = 12
 EMAIL, SKU = "user.email", "product.sku"
 TAKEN: dict[str, type[Refusal]] = {EMAIL: EmailTaken, SKU: SkuTaken}
 
-Answer = TypeVar("Answer")
 Request = TypeVar("Request", bound=msgspec.Struct)
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, in which request. `if_match`: the version that the target must have.
 
-    `causation_id`: the position of the event that the asker reacts to.
+    `causation_id`: the position of the event that the asker reacts to. `key`: what makes a
+    repetition of the request known.
     """
 
     actor_id: str
@@ -41,20 +54,12 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     if_match: int | None = None
     occurred_at: datetime | None = None
     causation_id: int | None = None
+    key: IdempotencyKey | None = None
 
     @property
     def is_staff(self) -> bool:
         """Tell whether the asker works here: staff, an administrator, or the system itself."""
         return self.role in {"staff", "admin", "system"}
-
-
-class Receipt(msgspec.Struct, Generic[Answer], frozen=True):
-    """What a command leaves with its asker; `position` is where a view must be to show it."""
-
-    id: UUID
-    version: int
-    position: int
-    answer: Answer
 
 
 class PreconditionFailed(Refusal):
@@ -71,24 +76,36 @@ class TooMuchContention(Refusal):
     sentence = "Others change the same resource right now: try again."
 
 
-class Tools(msgspec.Struct, frozen=True):
-    """What commands work with."""
+@dataclass(frozen=True)
+class Tools:
+    """What the commands of a process work with."""
 
     store: EventStore
     passwords: Passwords
+    states: States = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", States(self.store))
 
 
 class Work:
     """One attempt at a command: what it has read, and what it will append."""
 
-    def __init__(self, tools: Tools, asker: Asker, now: datetime) -> None:
-        """`now` is the time of the command in UTC."""
+    def __init__(self, tools: Tools, asker: Asker, now: datetime, *, proven: bool = False) -> None:
+        """`now` is the time of the command in UTC; `proven`: read what the log holds now."""
         self.tools, self.asker, self.now = tools, asker, now
         self.target_id: UUID | None = None
         self.refusal: Refusal | None = None
-        self._versions: dict[UUID, tuple[str, int]] = {}
+        self._proven = proven
+        self._kinds: dict[UUID, Aggregate[Any, Any]] = {}
+        self._read: dict[UUID, Known] = {}
         self._events: dict[UUID, list[Any]] = {}
         self._claims: list[Claim] = []
+
+    @property
+    def unproven(self) -> bool:
+        """Tell whether something was read that the log has not confirmed."""
+        return not all(known.proven for known in self._read.values())
 
     async def find(self, kind: Aggregate[State, Happened], stream_id: UUID) -> State | None:
         """Return the state of a stream, None if it does not exist."""
@@ -98,14 +115,12 @@ class Work:
         self, kind: Aggregate[State, Happened], stream_ids: Sequence[UUID]
     ) -> dict[UUID, State | None]:
         """Return the states of several streams. From now on a change by others is a conflict."""
-        if len(stream_ids) == 1:
-            streams = {stream_ids[0]: await self.tools.store.load(stream_ids[0])}
-        else:
-            streams = await self.tools.store.load_many(stream_ids)
-        for stream_id, events in streams.items():
+        found = await self.tools.states.read(kind, stream_ids, proven=self._proven)
+        for stream_id, known in found.items():
             # What was decided on the first look holds only if the stream is still at that version.
-            self._versions.setdefault(stream_id, (kind.stream_type, len(events)))
-        return {stream_id: kind.fold(events) for stream_id, events in streams.items()}  # type: ignore[arg-type]  # a stream holds its aggregate's events only
+            self._read.setdefault(stream_id, known)
+            self._kinds[stream_id] = kind
+        return {stream_id: known.state for stream_id, known in found.items()}
 
     async def target(self, kind: Aggregate[State, Happened], stream_id: UUID) -> State:
         """Return the state of what the command is about; `NotFound`, `PreconditionFailed`."""
@@ -121,7 +136,8 @@ class Work:
     ) -> None:
         """Begin the stream that the command is about."""
         self.target_id = stream_id
-        self._versions[stream_id] = (kind.stream_type, 0)
+        self._read[stream_id] = Known(None, 0, None, proven=True)
+        self._kinds[stream_id] = kind
         self.add(stream_id, events)
 
     def add(self, stream_id: UUID, events: Sequence[Any]) -> None:
@@ -138,20 +154,82 @@ class Work:
 
     def version(self, stream_id: UUID) -> int:
         """Return the version that a stream has once this work is appended."""
-        return self._versions[stream_id][1] + len(self._events.get(stream_id, ()))
+        return self._read[stream_id].version + len(self._events.get(stream_id, ()))
 
-    def effect(self, command_id: UUID, audit: Audit) -> Append | None:
-        """Return what is to be appended, None if nothing has happened."""
+    @property
+    def changes(self) -> tuple[StreamChange, ...]:
+        """Return what is to be appended and checked; nothing if nothing has happened."""
         if not any(self._events.values()):
-            return None
-        changes = tuple(
-            StreamChange(stream_id, stream_type, version, tuple(self._events.get(stream_id, ())))
-            for stream_id, (stream_type, version) in self._versions.items()
+            return ()
+        return tuple(
+            StreamChange(
+                stream_id,
+                self._kinds[stream_id].stream_type,
+                known.version,
+                tuple(self._events.get(stream_id, ())),
+                known.tip,
+            )
+            for stream_id, known in self._read.items()
         )
-        return Append(command_id, audit, changes, tuple(self._claims))
+
+    def drop(self) -> None:
+        """Let nothing of this work be appended."""
+        self._events.clear()
+        self._claims.clear()
+
+    async def leave(
+        self, decided: Decided, handler: Callable[..., Any], request: msgspec.Struct
+    ) -> Receipt[Any]:
+        """Append what was decided, with the answer under the key if there is one.
+
+        Raises the refusal that was decided, `VersionConflict`, `ClaimTaken`, `StoreUnavailable`.
+        """
+        key, changes = self.asker.key, self.changes
+        if not changes and key is None:
+            return decided.receipt(await self.tools.store.head())
+        answer = await self._append(
+            Append(
+                new_id(),
+                audit_of(self.asker, type(request).__name__),
+                changes,
+                tuple(self._claims),
+                key,
+                decided.encoded() if key else None,
+            )
+        )
+        if isinstance(answer, Repeated) and key is not None:
+            return receipt_of_first(answer, key, handler)
+        if self.refusal is not None:
+            raise self.refusal
+        return decided.receipt(answer.position)
+
+    async def _append(self, effect: Append) -> Appended | Repeated:
+        """Append the work; until the log has answered, others here count on its success."""
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        written = [change.stream_id for change in effect.changes if change.events]
+        for stream_id in written:
+            self._foresee(stream_id, effect.command_id, outcome)
+        answer: Appended | Repeated | None = None
+        try:
+            answer = await self.tools.store.append(effect)
+        except VersionConflict as conflict:
+            self.tools.states.forget([conflict.stream_id])
+            raise
+        finally:
+            if not isinstance(answer, Appended):
+                self.tools.states.forget(written)
+            outcome.set_result(None)
+        return answer
+
+    def _foresee(self, stream_id: UUID, command_id: UUID, outcome: "asyncio.Future[None]") -> None:
+        kind, state = self._kinds[stream_id], self._read[stream_id].state
+        for event in self._events[stream_id]:
+            state = kind.evolve(state, event)
+        known = Known(state, self.version(stream_id), command_id, outcome)
+        self.tools.states.foresee(stream_id, known)
 
     def _check_precondition(self, stream_id: UUID) -> None:
-        version = self._versions[stream_id][1]
+        version = self._read[stream_id].version
         if self.asker.if_match is not None and self.asker.if_match != version:
             detail = Detail("currentVersion", f"The resource is at version {version}.", version)
             raise PreconditionFailed(None, detail)
@@ -160,24 +238,30 @@ class Work:
 Handler = Callable[[Work, Request], Awaitable[Answer]]
 
 
+class Undecided(Exception):  # noqa: N818 - it is no error: the command is decided again
+    """A refusal, or that nothing is to be done, was decided on a state that is not proven."""
+
+
 async def execute(
     tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
 ) -> Receipt[Answer]:
     """Carry a command out: load, decide, append; decide again when others were faster.
 
-    Raises the `Refusal` of the decision, and `StoreUnavailable` when the log gives no answer.
+    Raises the `Refusal` of the decision, and `StoreUnavailable` when the log gives no answer. With
+    a key, the first answer or refusal is stored with the append and given to every repetition.
     """
     conflict: VersionConflict | None = None
+    proven = False
     for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - jitter only
         try:
-            return await _attempt(tools, asker, handler, request)
+            return await _attempt(tools, asker, handler, request, proven=proven)
+        except Undecided:
+            proven = True
         except VersionConflict as error:
             conflict = error
-    assert conflict is not None  # noqa: S101 - the loop ends here only by conflicts
-    detail = Detail("currentVersion", str(conflict), conflict.found)
-    raise TooMuchContention(None, detail) from conflict
+            await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - jitter only
+    details = [Detail("currentVersion", str(conflict), conflict.found)] if conflict else []
+    raise TooMuchContention(None, *details) from conflict
 
 
 async def create_once(
@@ -185,26 +269,41 @@ async def create_once(
 ) -> Receipt[Answer] | None:
     """Carry out a command that begins a stream; None if that stream exists already."""
     try:
-        return await _attempt(tools, asker, handler, request)
+        return await _attempt(tools, asker, handler, request, proven=True)
     except VersionConflict:
         return None
 
 
 async def _attempt(
-    tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
+    tools: Tools,
+    asker: Asker,
+    handler: Handler[Request, Answer],
+    request: Request,
+    *,
+    proven: bool,
 ) -> Receipt[Answer]:
-    work = Work(tools, asker, asker.occurred_at or datetime.now(UTC))
-    answer = await handler(work, request)
-    effect = work.effect(new_id(), audit_of(asker, type(request).__name__))
+    work = Work(tools, asker, asker.occurred_at or datetime.now(UTC), proven=proven)
     try:
-        appended = await tools.store.append(effect) if effect else None
-    except ClaimTaken as taken:
-        raise TAKEN[taken.scope] from taken
-    position = appended.position if appended else await tools.store.head()
-    if work.refusal is not None:
-        raise work.refusal
+        answer = await handler(work, request)
+    except Refusal as refusal:
+        if work.unproven:
+            raise Undecided from refusal
+        if asker.key is None:
+            raise
+        return await work.leave(refused(asker.request_id, refusal), handler, request)
+    if not work.changes and work.unproven:
+        raise Undecided
     assert work.target_id is not None  # noqa: S101 - every handler has a target
-    return Receipt(work.target_id, work.version(work.target_id), position, answer)
+    version = work.version(work.target_id)
+    decided = granted(asker.request_id, work.target_id, version, answer)
+    try:
+        return await work.leave(decided, handler, request)
+    except ClaimTaken as taken:
+        found_taken = TAKEN[taken.scope]()
+        if asker.key is None:
+            raise found_taken from taken
+    work.drop()
+    return await work.leave(refused(asker.request_id, found_taken), handler, request)
 
 
 def audit_of(asker: Asker, command: str) -> Audit:

@@ -6,7 +6,8 @@ import secrets
 import msgspec
 
 from commands.users.register_user import CreateAdministrator, create_administrator
-from commands.work import Receipt, Tools, execute
+from commands.receipts import Receipt
+from commands.work import Tools, execute
 from daybook.operator_commands import operator, operator_tools
 from daybook.services import Services
 from daybook.settings import Settings

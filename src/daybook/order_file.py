@@ -3,6 +3,8 @@
 import csv
 import gzip
 import io
+import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +17,12 @@ from typing import TextIO
 import msgspec
 
 MISSING_CURRENCY = "GBP"
+BROKEN = (EOFError, OSError, zlib.error)
+# As in the domain's texts: controls, NUL and line breaks among them, and what was not UTF-8.
+UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+WHOLE_REFERENCE = re.compile(r"([0-9]+)\.0+")
+LONGEST_NUMBER = 60
+MOST_DIGITS = 18
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -105,29 +113,40 @@ def opened(path: Path) -> Iterator[tuple[TextIO, Callable[[], int]]]:
 
 
 def lines_of(text: TextIO, wanted: str | None) -> Iterator[Entry | Rejected]:
-    """Read a file line by line; `FileRefused` if its columns are of no known format."""
+    """Read a file line by line; `FileRefused` if its columns are of no known format.
+
+    Blank lines are none. A line that has line breaks in quotes has the number of its first one.
+    """
     reader = csv.reader(text)
-    try:
-        header = next(reader, [])
-    except (csv.Error, UnicodeError, OSError) as error:
-        message = f"This is not a CSV file: {error}."
-        raise FileRefused(message) from error
+    header = header_of(reader)
     layout = format_of(header, wanted)
     pick = itemgetter(*(header.index(column) for column in layout.columns))
     while True:
+        line = reader.line_num + 1
         try:
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error:
-            yield Rejected(reader.line_num, "", "unreadable")
+        except csv.Error:  # a quote that is never closed, say: all that it swallowed is refused
+            for number in range(line, reader.line_num + 1):
+                yield Rejected(number, "", "unreadable")
             continue
-        except (EOFError, OSError) as error:
-            message = f"The file ends or breaks at line {reader.line_num}: {error}."
-            raise FileRefused(message) from error
-        if len(row) < len(header):
+        except BROKEN as error:
+            raise FileRefused(
+                f"The file ends or breaks at line {line} ({error}): get a whole copy and import"
+                " that. What was read before stays imported."
+            ) from error
+        if row:
             row += [""] * (len(header) - len(row))
-        yield read_line(reader.line_num, pick(row))
+            yield read_line(line, pick(row), torn=any(row[len(header) :]))
+
+
+def header_of(reader: Iterator[list[str]]) -> list[str]:
+    """Return the names of the columns; `FileRefused` if this is no text at all."""
+    try:
+        return [name.strip() for name in next(reader, [])]
+    except (csv.Error, *BROKEN) as error:
+        raise FileRefused(f"This is not a CSV file ({error}).") from error
 
 
 def format_of(header: list[str], wanted: str | None) -> Format:
@@ -137,31 +156,28 @@ def format_of(header: list[str], wanted: str | None) -> Format:
         if set(candidate.columns) <= set(header):
             return candidate
     choices = "; ".join(f"{c.name}: {', '.join(c.columns)}" for c in candidates)
-    message = f"The file's first line must name its columns ({choices})."
-    raise FileRefused(message)
-
-
-def read_line(line: int, cells: Sequence[str]) -> Entry | Rejected:
-    """Understand one line, or give the first reason against it."""
-    invoice, sku, description, quantity_text, price_text, time_text, customer, *rest = map(
-        str.strip, cells
+    raise FileRefused(
+        f"This is not a CSV file of orders: its first line must name these columns ({choices})."
     )
+
+
+def read_line(line: int, cells: Sequence[str], *, torn: bool = False) -> Entry | Rejected:
+    """Understand one line, or give the first reason against it. `torn`: it has cells too many."""
+    cells = [cell.strip() for cell in cells]
+    invoice, sku, description, quantity_text, price_text, time_text, customer, *rest = cells
     quantity, price, placed_at = number(quantity_text), number(price_text), moment(time_text)
-    printable = f"{invoice}{sku}{description}{customer}".isprintable()
-    readable = invoice and sku and quantity and price and placed_at and printable
     against = {
         "invoice cancelled": invoice[:1] in {"C", "c"},
         "quantity not positive": quantity is not None and quantity <= 0,
         "price not positive": price is not None and price <= 0,
         "no customer": not customer,
-        "unreadable": not readable or quantity != int(quantity or 0),
+        "unreadable": torn or not (invoice and sku) or UNWANTED.search("".join(cells)),
     }
     for reason, holds in against.items():
         if holds:
             return Rejected(line, invoice, reason)
-    assert quantity is not None  # noqa: S101 - it is readable
-    assert price is not None  # noqa: S101 - it is readable
-    assert placed_at is not None  # noqa: S101 - it is readable
+    if quantity is None or not is_whole(quantity) or price is None or placed_at is None:
+        return Rejected(line, invoice, "unreadable")
     return Entry(
         line,
         invoice,
@@ -170,19 +186,24 @@ def read_line(line: int, cells: Sequence[str]) -> Entry | Rejected:
         int(quantity),
         price,
         placed_at,
-        customer.removesuffix(".0"),
+        whole[1] if (whole := WHOLE_REFERENCE.fullmatch(customer)) else customer,
         rest[0] if rest else MISSING_CURRENCY,
     )
 
 
+def is_whole(value: Decimal) -> bool:
+    """Tell whether a positive number is a whole one, of a size that can be counted to."""
+    return 0 <= value.adjusted() < MOST_DIGITS and value == int(value)
+
+
 @lru_cache(maxsize=10_000)
 def number(text: str) -> Decimal | None:
-    """Return a finite decimal number, None if it is none."""
+    """Return a finite decimal number, None if it is none or takes a whole line to write."""
     try:
-        value = Decimal(text)
+        value = Decimal(text) if len(text) <= LONGEST_NUMBER else None
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None
+    return value if value is not None and value.is_finite() else None
 
 
 @lru_cache(maxsize=1_000)
@@ -190,6 +211,6 @@ def moment(text: str) -> datetime | None:
     """Return a time, in UTC where the text does not say, None if it is none."""
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -14,13 +16,18 @@ from commands.users.import_customer import ImportCustomer, import_customer
 from commands.work import EMAIL, SKU, Asker, Tools, create_once
 from daybook.order_file import Entry, Rejected
 from domain.money import Money, checked_price
-from domain.product import checked_sku, list_for_sale
-from domain.refusal import Refusal
-from domain.user import email_key
+from domain.order import LARGEST_QUANTITY, MOST_LINES
+from domain.plain_text import checked_text
+from domain.product import checked_sku
+from domain.refusal import Invalid, Refusal
+from domain.user import EmailTaken, checked_name, email_key
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:daybook:import")
 AT_ONCE = 400
+LINES_BETWEEN_BREATHS = 500
 SCATTERED = "invoice in two places"
+MIXED = "invoice with two customers or currencies"
+TOO_LONG = f"invoice with more than {MOST_LINES} lines"
 
 
 class Outcome(msgspec.Struct):
@@ -33,7 +40,6 @@ class Outcome(msgspec.Struct):
     orders_known: int = 0
     customers: int = 0
     products: int = 0
-    position: int = 0
 
 
 def derived_id(kind: str, reference: str) -> UUID:
@@ -60,10 +66,12 @@ class OrderImport:
         invoice: list[Entry] = []
         for line in lines:
             self.outcome.read += 1
+            if self.outcome.read % LINES_BETWEEN_BREATHS == 0:
+                await asyncio.sleep(0)  # what is under way has to be answered in time
             if isinstance(line, Rejected):
-                self._refuse(line)
+                self._refuse(line, line.reason)
             elif line.invoice in self._finished:
-                self._refuse(Rejected(line.line, line.invoice, SCATTERED))
+                self._refuse(line, SCATTERED)
             else:
                 if invoice and line.invoice != invoice[0].invoice:
                     await self._import_invoice(invoice)
@@ -80,80 +88,90 @@ class OrderImport:
         if self._failure is not None:
             raise self._failure
 
-    def _refuse(self, rejected: Rejected) -> None:
-        self.outcome.refused[rejected.reason] += 1
-        self._reject(rejected)
+    def _refuse(self, line: Entry | Rejected, reason: str) -> None:
+        self.outcome.refused[reason] += 1
+        self._reject(Rejected(line.line, line.invoice, reason))
 
     async def _import_invoice(self, entries: list[Entry]) -> None:
         first = entries[0]
         self._finished.add(first.invoice)
-        if len({(entry.customer, entry.currency) for entry in entries}) > 1:
-            reason = "invoice with two customers or currencies"
+        mixed = len({(entry.customer, entry.currency) for entry in entries}) > 1
+        if mixed or len(entries) > MOST_LINES:
             for entry in entries:
-                self._refuse(Rejected(entry.line, entry.invoice, reason))
+                self._refuse(entry, MIXED if mixed else TOO_LONG)
             return
-        lines = [line for entry in entries if (line := await self._line(entry))]
+        lines = [(entry, line) for entry in entries if (line := await self._line(entry))]
         if not lines:
             return
-        user_id = await self._customer(first.customer)
+        try:
+            reference = checked_text("invoice", first.invoice)
+            user_id = await self._customer(first.customer)
+        except Refusal as refusal:
+            for entry, _ in lines:
+                self._refuse(entry, refusal.message)
+            return
         request = ImportOrder(
             order_id=derived_id("invoice", first.invoice),
-            reference=first.invoice,
+            reference=reference,
             user_id=user_id,
             currency=first.currency,
-            lines=lines,
+            lines=[line for _, line in lines],
         )
         asker = msgspec.structs.replace(self._asker, occurred_at=first.placed_at)
         await self._start(self._append_order(asker, request))
 
     async def _append_order(self, asker: Asker, request: ImportOrder) -> None:
-        receipt = await create_once(self._tools, asker, import_order, request)
-        self.outcome.accepted += len(request.lines)
-        if receipt is None:
-            self.outcome.orders_known += 1
-        else:
+        if await create_once(self._tools, asker, import_order, request):
             self.outcome.orders += 1
-            self.outcome.position = max(self.outcome.position, receipt.position)
+        else:
+            self.outcome.orders_known += 1
+        self.outcome.accepted += len(request.lines)
 
     async def _customer(self, reference: str) -> UUID:
-        known = self._customers.get(reference)
+        """Return the account of a customer, which comes to be if there is none; a `Refusal`."""
+        email = f"customer-{reference}@imported.invalid"
+        key = email_key(email)
+        known = self._customers.get(key)
         if known is None:
-            email = f"customer-{reference}@imported.invalid"
-            known = await self._tools.store.find(EMAIL, email_key(email))
-            if known is None:
-                known = derived_id("customer", reference)
-                self.outcome.customers += 1
-                request = ImportCustomer(
-                    user_id=known,
-                    reference=reference,
-                    email=email,
-                    name=f"Customer {reference}",
-                )
-                await self._start(create_once(self._tools, self._asker, import_customer, request))
-            self._customers[reference] = known
+            known = derived_id("customer", email_key(reference))
+            holder = await self._tools.store.find(EMAIL, key)
+            if holder is None:
+                name = checked_name(f"Customer {reference}")
+                request = ImportCustomer(user_id=known, reference=reference, email=email, name=name)
+                await self._start(self._append_customer(request))
+            elif holder != known and not await self._tools.store.load(known):
+                # Whoever registered the address first must not be given a customer's orders.
+                raise EmailTaken
+            self._customers[key] = known
         return known
+
+    async def _append_customer(self, request: ImportCustomer) -> None:
+        if await create_once(self._tools, self._asker, import_customer, request):
+            self.outcome.customers += 1
 
     async def _line(self, entry: Entry) -> ImportedLine | None:
         try:
-            price = checked_price("price", Money(entry.price, entry.currency))
-            product_id = self._products.get(entry.sku) or await self._product(entry, price)
+            if entry.quantity > LARGEST_QUANTITY:
+                raise Invalid(f"A quantity is from 1 to {LARGEST_QUANTITY}.")
+            sku, name, price = article(entry.sku, entry.description, entry.price, entry.currency)
         except Refusal as refusal:
-            self._refuse(Rejected(entry.line, entry.invoice, refusal.message))
+            self._refuse(entry, refusal.message)
             return None
-        return ImportedLine(product_id, entry.sku, entry.description, entry.quantity, price.amount)
+        product_id = self._products.get(sku) or await self._product(sku, name, price)
+        return ImportedLine(product_id, sku, name, entry.quantity, price.amount)
 
-    async def _product(self, entry: Entry, price: Money) -> UUID:
-        known = await self._tools.store.find(SKU, checked_sku(entry.sku))
+    async def _product(self, sku: str, name: str, price: Money) -> UUID:
+        known = await self._tools.store.find(SKU, sku)
         if known is None:
-            known = derived_id("product", entry.sku)
-            list_for_sale(entry.sku, entry.description, price, None)  # a refusal comes here
-            self.outcome.products += 1
-            request = ImportProduct(
-                product_id=known, sku=entry.sku, name=entry.description, price=price
-            )
-            await self._start(create_once(self._tools, self._asker, import_product, request))
-        self._products[entry.sku] = known
+            known = derived_id("product", sku)
+            request = ImportProduct(product_id=known, sku=sku, name=name, price=price)
+            await self._start(self._append_product(request))
+        self._products[sku] = known
         return known
+
+    async def _append_product(self, request: ImportProduct) -> None:
+        if await create_once(self._tools, self._asker, import_product, request):
+            self.outcome.products += 1
 
     async def _start(self, append: Coroutine[Any, Any, Any]) -> None:
         """Let an append go on beside the reading; wait here while too many are under way."""
@@ -168,3 +186,10 @@ class OrderImport:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self._failure = self._failure or error
+
+
+@lru_cache(maxsize=20_000)
+def article(sku: str, name: str, price: Decimal, currency: str) -> tuple[str, str, Money]:
+    """Return what a line sells in the catalogue's form; the `Refusal` of what it would refuse."""
+    exact = checked_price("price", Money(price, currency))
+    return checked_sku(sku), checked_text("name", name), exact

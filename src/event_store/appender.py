@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from event_store.append_sql import CALL, Verdict, arguments, columns, verdicts
 from event_store.connections import connect_async, hung_up_at
-from event_store.records import Append, Appended, StoreOverloaded, StoreUnavailable
+from event_store.records import Append, Appended, Repeated, StoreOverloaded, StoreUnavailable
 
 MOST_WAITING = 2_000
 MOST_EVENTS_A_CALL = 2_000
@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 5.0
 UNSURE = "Postgres gave no answer in time: ask again, with the same idempotency key."
 log = structlog.get_logger(__name__)
 
-Waiting = tuple[Append, asyncio.Future[Appended]]
+Waiting = tuple[Append, asyncio.Future[Appended | Repeated]]
 
 FIND_COMMANDS = """
 select e.command_id, max(e.position), max(e.recorded_at)
@@ -48,15 +48,16 @@ class Appender:
         """Begin to append; call it on the event loop that the commands come from."""
         self._task = asyncio.create_task(self._run(), name="appender")
 
-    async def append(self, command: Append) -> Appended:
-        """Append one command. It is on disk when this returns.
+    async def append(self, command: Append) -> Appended | Repeated:
+        """Append one command, unless one came under its key before. It is on disk on return.
 
-        Raises `VersionConflict`, `ClaimTaken`; within 5 seconds `StoreUnavailable` when the answer
-        is not known; an error of psycopg or the codec for what Postgres can never hold.
+        Commands are appended in the order of the calls. Raises `VersionConflict`, `ClaimTaken`;
+        within 5 seconds `StoreUnavailable` when the answer is not known; an error of psycopg or the
+        codec for what Postgres can never hold.
         """
         if self._closing or len(self._waiting) >= MOST_WAITING:
             raise StoreOverloaded("Too many commands are waiting.")
-        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Appended | Repeated] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._news.set()
         try:
@@ -86,11 +87,18 @@ class Appender:
 
     def _next_group(self) -> list[Waiting]:
         group: list[Waiting] = []
+        keys: set[tuple[str, str]] = set()
         size = 0
         while self._waiting and size < MOST_EVENTS_A_CALL:
-            command, future = self._waiting.popleft()
+            command, future = self._waiting[0]
+            key = (command.key.caller, command.key.key) if command.key else None
+            if key in keys:
+                break  # a group has a key once: the next one finds the answer
+            self._waiting.popleft()
             if future.cancelled():
                 continue  # whoever asked has gone, or waits no longer, and nothing was sent
+            if key is not None:
+                keys.add(key)
             group.append((command, future))
             size += sum(len(change.events) for change in command.changes)
         return group
@@ -106,7 +114,7 @@ class Appender:
                 newest = max(newest, answer.position)
             if future.done():
                 continue
-            if isinstance(answer, Appended):
+            if isinstance(answer, Appended | Repeated):
                 future.set_result(answer)
             else:
                 future.set_exception(answer)
@@ -165,7 +173,7 @@ class Appender:
     async def _once_more(self, commands: list[Append], ends: float) -> list[Verdict]:
         answers = await self._call(commands, ends)
         again = list(zip(commands, answers, strict=True))
-        refused = [command for command, answer in again if not isinstance(answer, Appended)]
+        refused = [one for one, answer in again if isinstance(answer, Exception)]
         found = await self._found(refused, ends) if refused else {}
         return [found.get(command.command_id, answer) for command, answer in again]
 

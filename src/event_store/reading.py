@@ -9,17 +9,12 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
-from event_store.event_types import Event, decode
-from event_store.records import Recorded
+from event_store.event_types import decode
+from event_store.records import Recorded, Snapshot
 
 STREAM = """
 select name, schema_version, data::text, position
   from events where stream_id = %b order by version
-"""
-
-STREAMS = """
-select stream_id, name, schema_version, data::text, position
-  from events where stream_id = any(%b::uuid[]) order by stream_id, version
 """
 
 PAGE = """
@@ -47,6 +42,15 @@ select h.position, e.position, e.name, e.stream_id, e.data ->> 'kept_session'
 
 HEAD = "select position, recorded_at from log_head"
 
+SNAPSHOT = """
+insert into snapshots as s (stream_id, fingerprint, version, tip, state)
+values (%s, %s, %s, %s, %s::jsonb)
+    on conflict (stream_id) do update
+   set fingerprint = excluded.fingerprint, version = excluded.version, tip = excluded.tip,
+       state = excluded.state, made_at = clock_timestamp()
+ where s.fingerprint <> excluded.fingerprint or s.version < excluded.version
+"""
+
 CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
 
 
@@ -59,21 +63,18 @@ class Revocation(msgspec.Struct, frozen=True):
     kept_session: UUID | None = None
 
 
-async def load_stream(connection: AsyncConnection[TupleRow], stream_id: UUID) -> list[Event]:
-    """Return the events of one stream in order; none if it does not exist."""
-    cursor = await connection.execute(STREAM, [stream_id], prepare=True)
-    return [decode(*row) for row in await cursor.fetchall()]
-
-
-async def load_streams(
-    connection: AsyncConnection[TupleRow], stream_ids: Sequence[UUID]
-) -> dict[UUID, list[Event]]:
-    """Return the events of several streams, each in order; an unknown stream has none."""
-    streams: dict[UUID, list[Event]] = {stream_id: [] for stream_id in stream_ids}
-    cursor = await connection.execute(STREAMS, [list(streams)], prepare=True)
-    for stream_id, *stored in await cursor.fetchall():
-        streams[stream_id].append(decode(*stored))
-    return streams
+async def write_snapshot(connection: AsyncConnection[TupleRow], snapshot: Snapshot) -> None:
+    """Store a snapshot unless there is a newer one of the same schema."""
+    await connection.execute(
+        SNAPSHOT,
+        [
+            snapshot.stream_id,
+            snapshot.fingerprint,
+            snapshot.version,
+            snapshot.tip,
+            snapshot.state,
+        ],
+    )
 
 
 async def find_claim(connection: AsyncConnection[TupleRow], scope: str, value: str) -> UUID | None:

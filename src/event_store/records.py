@@ -21,12 +21,16 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamChange(msgspec.Struct, frozen=True):
-    """A stream that a command has read at `expected_version` (0: it is new), and what it adds."""
+    """A stream that a command has read at `expected_version` (0: it is new), and what it adds.
+
+    `tip` is the command that wrote that version, where the reader knows it.
+    """
 
     stream_id: UUID
     stream_type: str
     expected_version: int
     events: tuple[Event, ...]
+    tip: UUID | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -38,13 +42,27 @@ class Claim(msgspec.Struct, frozen=True):
     kept: bool = True
 
 
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """What makes a repeated request known: a caller's key, and what was asked under it."""
+
+    caller: str
+    key: str
+    fingerprint: str
+    expires_at: datetime
+
+
 class Append(msgspec.Struct, frozen=True):
-    """One command's effect: all of it is appended or none. At least one change has events."""
+    """One command's effect: all of it is appended or none.
+
+    At least one change has events, unless there is a key: a refusal leaves its answer there too.
+    """
 
     command_id: UUID
     audit: Audit
     changes: tuple[StreamChange, ...]
     claims: tuple[Claim, ...] = ()
+    key: IdempotencyKey | None = None
+    answer: str | None = None
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -52,6 +70,14 @@ class Appended(msgspec.Struct, frozen=True):
 
     position: int
     recorded_at: datetime
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A command came under this key before: what was asked then, and what was answered."""
+
+    fingerprint: str
+    answer: str
+    position: int
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -63,6 +89,16 @@ class Recorded(msgspec.Struct, frozen=True):
     event: Event
     occurred_at: datetime
     recorded_at: datetime
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The state of a stream at a version. `fingerprint` says of which schema the state is."""
+
+    stream_id: UUID
+    fingerprint: str
+    version: int
+    tip: UUID
+    state: str
 
 
 class VersionConflict(Exception):  # noqa: N818 - an answer of the log

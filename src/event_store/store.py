@@ -13,7 +13,8 @@ from event_store import reading
 from event_store.appender import Appender
 from event_store.connections import hung_up_at, pool
 from event_store.event_types import Event
-from event_store.records import Append, Appended, StoreUnavailable
+from event_store.loader import Loaded, Loader, Wanted
+from event_store.records import Append, Appended, Repeated, Snapshot, StoreUnavailable
 
 AWAY = "Postgres is not to be reached."
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -27,28 +28,34 @@ class EventStore:
         self, database_url: str, *, on_append: Callable[[int], None], readers: int = 4
     ) -> None:
         """`on_append` is told the newest position after each append of this process."""
-        self._pool = pool(database_url, name="daybook load", size=readers)
+        self._pool = pool(database_url, name="daybook find", size=readers)
+        self._loader = Loader(database_url)
         self._appender = Appender(database_url, on_append)
 
     async def open(self) -> None:
         """Start; Postgres may be away, then commands are answered so until it is back."""
         await self._pool.open(wait=False)
+        self._loader.start()
         self._appender.start()
 
     async def close(self) -> None:
         """Append what is waiting and hang up."""
         await self._appender.close()
+        await self._loader.close()
         await self._pool.close()
 
     async def load(self, stream_id: UUID) -> list[Event]:
         """Return the events of one stream in order; none if it does not exist."""
-        async with self._connection() as connection:
-            return await reading.load_stream(connection, stream_id)
+        return (await self._loader.load([Wanted(stream_id)]))[0].events
 
-    async def load_many(self, stream_ids: Sequence[UUID]) -> dict[UUID, list[Event]]:
-        """Return the events of several streams at once."""
+    async def load_after(self, wanted: Sequence[Wanted]) -> list[Loaded]:
+        """Return what some streams hold beyond what is known of them: see `Loader.load`."""
+        return await self._loader.load(wanted)
+
+    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """Store the state of a stream at a version, in the place of an older one."""
         async with self._connection() as connection:
-            return await reading.load_streams(connection, stream_ids)
+            await reading.write_snapshot(connection, snapshot)
 
     async def find(self, scope: str, value: str) -> UUID | None:
         """Return the stream that holds a unique value."""
@@ -60,7 +67,7 @@ class EventStore:
         async with self._connection() as connection:
             return await reading.head_async(connection)
 
-    async def append(self, command: Append) -> Appended:
+    async def append(self, command: Append) -> Appended | Repeated:
         """Append one command's effect: see `Appender.append`."""
         return await self._appender.append(command)
 

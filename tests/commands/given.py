@@ -15,6 +15,7 @@ from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.ship_order import ShipOrder, ship_order
 from commands.passwords import Passwords
 from commands.products.list_product import ListProduct, list_product
+from commands.receipts import Receipt
 from commands.sessions.log_in import LogIn, SignedIn, log_in
 from commands.users.change_role import ChangeRole, change_role
 from commands.users.register_user import (
@@ -23,7 +24,7 @@ from commands.users.register_user import (
     create_administrator,
     register_user,
 )
-from commands.work import Asker, Receipt, Tools, execute
+from commands.work import Asker, Tools, execute
 from domain.money import Money
 from domain.order import Order
 from domain.product import Product

@@ -12,6 +12,7 @@ import pytest
 from domain.order import OrderDelivered
 from event_store.connections import connect
 from event_store.event_types import Event, UnknownEvent
+from event_store.loader import Wanted
 from event_store.reading import end_of, head, page
 from event_store.records import Claim, StoreUnavailable
 from event_store.store import EventStore
@@ -42,12 +43,16 @@ async def test_a_stream_is_read_in_order_and_one_that_is_not_there_is_empty(
         await store.append(noting(ONE, 2, "d"))
         assert await store.load(ONE) == [note("a"), note("b"), note("d")]
         assert await store.load(THREE) == []
-        assert await store.load_many([TWO, THREE, ONE, TWO]) == {
-            ONE: [note("a"), note("b"), note("d")],
-            TWO: [note("c")],
-            THREE: [],
-        }
-        assert await store.load_many([]) == {}
+        wanted = [Wanted(TWO), Wanted(THREE), Wanted(ONE, after=1), Wanted(TWO)]
+        loaded = await store.load_after(wanted)
+        assert [one.events for one in loaded] == [
+            [note("c")],
+            [],
+            [note("b"), note("d")],
+            [note("c")],
+        ]
+        assert [one.base for one in loaded] == [0, 0, 1, 0]
+        assert await store.load_after([]) == []
 
 
 @on_a_loop

@@ -1,9 +1,11 @@
 """Where the reactions' tests begin: a reactor, and what the database holds of its work."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -28,6 +30,27 @@ def reacting(
         yield reactor
     finally:
         reactor.close()
+
+
+@contextmanager
+def running(reactor: Reactor) -> Iterator[None]:
+    """Let a reactor run by itself for the length of a block."""
+    stop = threading.Event()
+    thread = threading.Thread(target=reactor.run, args=[stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; it must be within ten seconds."""
+    ends = monotonic() + 10
+    while not condition():
+        assert monotonic() < ends
+        sleep(0.05)
 
 
 def finish(reactor: Reactor) -> int:

@@ -57,7 +57,7 @@ class PostOffice:
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         given = (data.login.decode(), data.password.decode())
-        return AuthResult(success=given == self._credentials)
+        return AuthResult(success=given == self._credentials, handled=False)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, to: str, _options: list[str]

@@ -64,7 +64,7 @@ async def test_a_rebuild_mails_nobody_again(database_url: str, tmp_path: Path) -
         await ordered(tools)
     with reacting(database_url, MailFolder(tmp_path)) as reactor:
         finish(reactor)
-        assert files_in(tmp_path) == ["1-welcome_mail.eml", "3-order_confirmation.eml"]
+        assert files_in(tmp_path) == ["1-welcome_mail.eml", "4-order_confirmation.eml"]
         with connect(database_url, name="test") as connection:
             for projection in PROJECTIONS.values():
                 catch_up(connection, projection, Pages(PROJECTIONS.values()))

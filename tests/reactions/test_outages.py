@@ -163,7 +163,7 @@ def serve_silently(server: socket.socket, times: list[float]) -> None:
         with line, line.makefile("rwb", buffering=0) as file:
             file.write(b"220 here\r\n")
             for said in file:
-                if said[:4] in answers:
-                    file.write(answers[said[:4]] + b"\r\n")
+                if said[:4].upper() in answers:
+                    file.write(answers[said[:4].upper()] + b"\r\n")
                 elif said == b".\r\n":
                     times.append(monotonic())

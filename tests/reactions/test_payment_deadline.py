@@ -1,7 +1,7 @@
 """Orders that nobody pays in time: cancelled by the system, once, whatever was down meanwhile."""
 
 import asyncio
-import threading
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -28,8 +28,15 @@ from tests.commands.given import (
     working_on,
 )
 from tests.event_store.asynchronous import on_a_loop
-from tests.reactions.given import finish, names_in_log, ordered, reacting, rows
-from tests.reactions.test_several_workers import wait_for
+from tests.reactions.given import (
+    finish,
+    names_in_log,
+    ordered,
+    reacting,
+    rows,
+    running,
+    wait_for,
+)
 
 AT_ONCE = timedelta()
 DEADLINES = "select order_id from payment_deadlines order by due_at"
@@ -73,15 +80,11 @@ async def test_an_unpaid_order_is_cancelled_by_the_system_and_its_stock_released
 async def test_an_order_is_cancelled_within_five_seconds_of_its_deadline(
     database_url: str, tmp_path: Path
 ) -> None:
-    stop = threading.Event()
-    with reacting(database_url, MailFolder(tmp_path), timedelta(seconds=2)) as reactor:
-        thread = threading.Thread(target=reactor.run, args=[stop])
-        thread.start()
+    window = timedelta(seconds=2)
+    with reacting(database_url, MailFolder(tmp_path), window) as reactor, running(reactor):
         async with working_on(database_url) as tools:
             await ordered(tools)
         wait_for(lambda: "order.cancelled" in names_in_log(database_url))
-        stop.set()
-        thread.join()
     [(*_, cancelled_at)] = rows(database_url, CANCELLATIONS)
     [(*_, placed_at)] = rows(database_url, PLACED)
     assert 2 <= (cancelled_at - placed_at).total_seconds() < 7
@@ -167,7 +170,7 @@ async def test_a_crash_between_cancellation_and_note_is_harmless(
         note_deadlines(connection, AT_ONCE)
     actor = SystemActor(database_url, on_append=lambda _: None)
     actor.open()
-    assert actor.cancel_unpaid([Overdue(order_id, 3, "c")]) == [None]
+    assert actor.cancel_unpaid([Overdue(order_id, 4, "c")]) == [None]
     actor.close()
     assert rows(database_url, DEADLINES) == [(order_id,)]
     with reacting(database_url, MailFolder(tmp_path), AT_ONCE) as reactor:
@@ -213,19 +216,13 @@ async def test_many_orders_due_at_once_are_all_cancelled_and_all_stock_is_back(
         product_id = await listed(tools, stock=40)
         for _ in range(40):
             await placed(tools, buyer, (product_id, 1))
-    stop = threading.Event()
-    reactors = [reacting(database_url, MailFolder(tmp_path), AT_ONCE) for _ in range(workers)]
-    opened = [each.__enter__() for each in reactors]
-    threads = [threading.Thread(target=each.run, args=[stop]) for each in opened]
-    for thread in threads:
-        thread.start()
-    wait_for(lambda: names_in_log(database_url).count("order.cancelled") == 40)
-    wait_for(lambda: rows(database_url, DEADLINES) == [])
-    stop.set()
-    for thread in threads:
-        thread.join()
-    for each in reactors:
-        each.__exit__(None, None, None)
+    with ExitStack() as stack:
+        for _ in range(workers):
+            folder = MailFolder(tmp_path)
+            reactor = stack.enter_context(reacting(database_url, folder, AT_ONCE))
+            stack.enter_context(running(reactor))
+        wait_for(lambda: names_in_log(database_url).count("order.cancelled") == 40)
+        wait_for(lambda: rows(database_url, DEADLINES) == [])
     async with working_on(database_url) as tools:
         assert (await product_of(tools, product_id)).stock == 40
     assert names_in_log(database_url).count("product.stock_released") == 40

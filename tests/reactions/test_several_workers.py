@@ -3,19 +3,22 @@
 import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 from reactions.mail_folder import MailFolder
 from reactions.smtp_server import SmtpServer
 from tests.commands.given import registered, working_on
 from tests.event_store.asynchronous import on_a_loop
-from tests.reactions.given import finish, reacting, rows
+from tests.reactions.given import files_in, finish, reacting, rows, running, wait_for
 from tests.reactions.post_office import PostOffice
 
 ROOT = Path(__file__).parents[2]
+BOTH = {("daybook mails",), ("daybook deadlines",)}
+SESSIONS = """
+select application_name from pg_stat_activity
+ where application_name like 'daybook%' and datname = current_database()
+"""
 KILL = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where application_name in ('daybook mails', 'daybook deadlines') and datname = current_database()
@@ -47,14 +50,12 @@ async def test_two_workers_at_once_send_each_mail_once(
     database_url: str, post_office: PostOffice
 ) -> None:
     emails = [f"user-{number}@example.com" for number in range(20)]
-    stop = threading.Event()
     with (
         reacting(database_url, SmtpServer(post_office.url)) as one,
         reacting(database_url, SmtpServer(post_office.url)) as other,
+        running(one),
+        running(other),
     ):
-        threads = [threading.Thread(target=each.run, args=[stop]) for each in (one, other)]
-        for thread in threads:
-            thread.start()
         async with working_on(database_url) as tools:
             for email in emails:
                 await registered(tools, email)
@@ -62,9 +63,6 @@ async def test_two_workers_at_once_send_each_mail_once(
                 other.wake()
         wait_for(lambda: len(post_office.recipients) >= len(emails))
         await asyncio.sleep(1.5)
-        stop.set()
-        for thread in threads:
-            thread.join()
     assert sorted(post_office.recipients) == sorted(emails)
 
 
@@ -72,27 +70,21 @@ async def test_two_workers_at_once_send_each_mail_once(
 async def test_a_worker_outlives_the_loss_of_its_connections(
     database_url: str, tmp_path: Path
 ) -> None:
-    stop = threading.Event()
-    with reacting(database_url, MailFolder(tmp_path)) as reactor:
-        thread = threading.Thread(target=reactor.run, args=[stop])
-        thread.start()
-        wait_for(lambda: len(rows(database_url, KILL)) == 2)
+    with reacting(database_url, MailFolder(tmp_path)) as reactor, running(reactor):
+        wait_for(lambda: set(rows(database_url, SESSIONS)) >= BOTH)
+        rows(database_url, KILL)
         async with working_on(database_url) as tools:
             await registered(tools)
-        wait_for(lambda: [*tmp_path.glob("*.eml")] != [])
-        stop.set()
-        thread.join(timeout=3)
-        assert not thread.is_alive()
+        wait_for(lambda: files_in(tmp_path) != [])
 
 
 def test_a_stopped_worker_returns_within_two_seconds(database_url: str, tmp_path: Path) -> None:
-    stop = threading.Event()
     with reacting(database_url, MailFolder(tmp_path)) as reactor:
-        thread = threading.Thread(target=reactor.run, args=[stop])
-        thread.start()
-        stop.set()
-        thread.join(timeout=2)
-        assert not thread.is_alive()
+        began = monotonic()
+        with running(reactor):
+            wait_for(lambda: set(rows(database_url, SESSIONS)) >= BOTH)
+            began = monotonic()
+        assert monotonic() - began < 2
 
 
 def run_dying_worker(database_url: str, smtp_url: str) -> int:
@@ -105,11 +97,3 @@ def run_dying_worker(database_url: str, smtp_url: str) -> int:
         timeout=60,
     )
     return died.returncode
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; it must be within ten seconds."""
-    ends = monotonic() + 10
-    while not condition():
-        assert monotonic() < ends
-        sleep(0.05)

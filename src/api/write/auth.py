@@ -17,7 +17,8 @@ from api.write.receipts import answered, asker_of, check_no_body, gone
 from commands.sessions.log_in import LogIn, SignedIn, log_in
 from commands.sessions.log_out import LogOut, log_out
 from commands.sessions.refresh_session import RefreshSession, refresh_session
-from commands.work import Receipt, Tools, execute
+from commands.receipts import Receipt
+from commands.work import Tools, execute
 from event_store.reading import Revocation
 
 TAG = "Sign-in"

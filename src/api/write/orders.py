@@ -20,7 +20,8 @@ from commands.orders.pay_order import PayOrder, pay_order
 from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.refund_order import RefundOrder, refund_order
 from commands.orders.ship_order import ShipOrder, ship_order
-from commands.work import Receipt, Tools, execute
+from commands.receipts import Receipt
+from commands.work import Tools, execute
 from domain.refusal import Invalid, NotFound
 
 TAG = "Orders"

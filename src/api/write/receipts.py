@@ -9,7 +9,8 @@ import msgspec
 from api.envelope import Answer, Success, meta
 from api.errors import MalformedRequest
 from api.request import ApiRequest
-from commands.work import Asker, Receipt
+from commands.receipts import Receipt
+from commands.work import Asker
 
 NOBODY = "anonymous"
 VERSION = re.compile(r'"(0|[1-9][0-9]{0,8})"')
