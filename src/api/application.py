@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ExceptionHandlersMap
 
 from api.admission import admission
 from api.authentication import Authentication
@@ -16,6 +18,8 @@ from api.request_context import InContext
 from api.revocations import Revocations
 from api.tokens import Tokens
 
+NO_HANDLERS: ExceptionHandlersMap = MappingProxyType({})  # type: ignore[assignment]  # only read
+
 
 def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     *,
@@ -24,6 +28,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     revocations: Revocations,
     provided: Mapping[str, object],
     lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
+    exception_handlers: ExceptionHandlersMap = NO_HANDLERS,
     version: str = "0",
 ) -> Litestar:
     """Build the application of one process.
@@ -36,7 +41,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
         [*handlers, *documentation()],
         before_request=admission(Authentication(tokens, revocations)),
         dependencies={name: constant(part) for name, part in parts.items()},
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, **exception_handlers},
         lifespan=[*lifespan, revocations.following()],
         openapi_config=openapi_config(version),
         request_class=ApiRequest,

@@ -71,8 +71,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 def meta(request_id: str) -> Meta:
     """Return the meta part of an answer made now."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Meta(now.replace("+00:00", "Z"), request_id)
+    return meta_of(datetime.now(UTC), request_id)
+
+
+def meta_of(moment: datetime, request_id: str) -> Meta:
+    """Return the meta part of an answer that was made at a moment, in UTC."""
+    return Meta(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), request_id)
 
 
 def pagination(page: int, limit: int, total: int) -> Pagination:

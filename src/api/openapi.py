@@ -30,6 +30,11 @@ last one counts. Times are RFC 3339 in UTC, ids are UUIDs, money is a decimal st
 Roles: `customer`, `staff`, `auditor`, `admin`. An administrator may do all that staff may. What is
 somebody else's does not exist for a customer (404). A request whose access token is bad is refused
 even where none is needed. `If-Match: "<version>"` makes a command hold only for that version (412).
+
+`Idempotency-Key` makes a repetition safe: a request with the same key, method, path and body gets
+the first answer again with `Idempotency-Replayed: true`, also if the first was refused for the
+state that things were in, and also if both come at once; another request under the key is refused
+(422). Answers that hold tokens are not remembered.
 """
 
 
@@ -91,6 +96,8 @@ def completed(document: Schema) -> Schema:
                 close(body["schema"], schemas)
             if method != "get" and "{" in path:
                 operation.setdefault("parameters", []).append(IF_MATCH)
+            if method != "get" and "/auth/" not in path:
+                operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             for status, response in operation["responses"].items():
                 response["headers"] = headers_of(method, status) | response.get("headers", {})
     return document
@@ -103,7 +110,15 @@ IF_MATCH: Schema = {
     "required": False,
     "schema": {"type": "string"},
 }
+IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes a repetition safe: it gets the first answer again, and nothing is done.",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 HEADERS = {
+    "Idempotency-Replayed": "true: this is the answer to an earlier request with the same key.",
     "ETag": "The version of the resource, in quotes.",
     "Daybook-Position": "Where in the log a view must be to show it.",
     "Location": "Where the new resource is.",
@@ -116,7 +131,8 @@ def headers_of(method: str, status: str) -> Schema:
     """Return the headers that an answer with this status has."""
     names = {"401": ["WWW-Authenticate"], "503": ["Retry-After"]}.get(status, [])
     if method != "get" and status.startswith("2"):
-        names = ["ETag", "Daybook-Position", *(["Location"] if status == "201" else [])]
+        names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
+        names += ["Location"] if status == "201" else []
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 

@@ -49,6 +49,7 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
         codes = ["MALFORMED_REQUEST", "INTERNAL_ERROR", *refusals]
         codes += SIGNED if credentials else ()
         codes += ("FORBIDDEN",) if who else ()
+        codes += ("IDEMPOTENCY_KEY_REUSED",) if method != "GET" and credentials else ()
         codes += WITH_BODY if "data" in handle.__annotations__ else ()
         declared = HTTPRouteHandler(
             path,

@@ -3,6 +3,7 @@
 granian calls `write_side`, `read_side` or `both_sides` in each of its worker processes.
 """
 
+import hmac
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,6 +22,8 @@ from api.application import create_app
 from api.health import Check, Report, health
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write.idempotency import EXCEPTION_HANDLERS, Memory
+from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.work import Tools
 from daybook.logs import configure_logs
@@ -73,13 +76,13 @@ def from_environment(side: Side) -> Litestar:
 
 def build(side: Side, settings: Settings, services: Services) -> Litestar:
     """Put an application together from its parts."""
+    secret = jwt_secret(settings).encode()
     sides = []
     if side != "read":
-        sides.append(writing(services))
+        sides.append(writing(services, Memory(settings.idempotency_ttl, derived(secret))))
     if side != "write":
         sides.append(reading(services))
     looking = pool(services.database_url, name="daybook health", size=2)
-    secret = jwt_secret(settings).encode()
     key_id = sha256(secret).hexdigest()[:8]
     return create_app(
         handlers=[
@@ -90,11 +93,12 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         revocations=Revocations(services.database_url),
         provided={name: part for one in sides for name, part in one.provided.items()},
         lifespan=[opened(looking), *(one.lifespan for one in sides)],
+        exception_handlers={} if side == "read" else EXCEPTION_HANDLERS,
         version=version("daybook"),
     )
 
 
-def writing(services: Services) -> Parts:
+def writing(services: Services, memory: Memory) -> Parts:
     """Return the parts that take commands."""
     herald = Herald(services.redis_url, PROJECTIONS)
     store = EventStore(services.database_url, on_append=herald.tell)
@@ -111,7 +115,13 @@ def writing(services: Services) -> Parts:
             herald.close()
             passwords.close()
 
-    return Parts(write.HANDLERS, {"tools": Tools(store, passwords)}, lifespan())
+    intake = Intake(Tools(store, passwords), memory)
+    return Parts(write.HANDLERS, {"intake": intake}, lifespan())
+
+
+def derived(secret: bytes) -> bytes:
+    """Return the secret under which requests are compared: another one than signs tokens."""
+    return hmac.digest(secret, b"idempotency keys", "sha256")
 
 
 def reading(services: Services) -> Parts:

@@ -8,13 +8,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from daybook.logs import configure_logs
 from daybook.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def migrate() -> None:
     from daybook.services import services
 
     with services(settings()) as found:
-        out.print(f"The database is at revision {run(found.database_url)}.")
+        typer.echo(f"The database is at revision {run(found.database_url)}.")
 
 
 @app.command()
@@ -137,7 +139,7 @@ def create_admin(
     with services(Settings.from_environment(environ)) as found:
         migrated(found.database_url)
         receipt = asyncio.run(run(found, email, password, name))
-    out.print(f"Administrator {email} has the id {receipt.id}.")
+    typer.echo(f"Administrator {email} has the id {receipt.id}.")
 
 
 @projections.command("status")
@@ -161,7 +163,11 @@ def rebuild(
     """Make a view anew from the first event on, while the old one is read and posted on."""
     from daybook.views import rebuild_now
 
-    rebuild_now(settings(), name, errors, print_json if as_json else print_result)
+    rebuilt = rebuild_now(settings(), name, errors)
+    if as_json:
+        print_json({"projections": rebuilt})
+    else:
+        out.print(rebuilt_table(rebuilt))
 
 
 def status_table(found: "list[Status]") -> Table:
@@ -176,8 +182,18 @@ def status_table(found: "list[Status]") -> Table:
             f"{one.events:,}",
             f"{one.seconds:.1f}",
             f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
-            f"stands still: {one.failure}" if one.failure else moving,
+            escape(f"stands still: {one.failure}") if one.failure else moving,
         )
+    return table
+
+
+def rebuilt_table(rebuilt: list[dict[str, Any]]) -> Table:
+    """Lay out for people what a rebuild made."""
+    table = Table("Projection", "Position", "Seconds", "Table", "Rows before", "Rows now")
+    for one in rebuilt:
+        for name, rows in one["rows"].items():
+            made = (f"{one['position']:,}", f"{one['seconds']:.1f}", name)
+            table.add_row(one["name"], *made, f"{rows['before']:,}", f"{rows['now']:,}")
     return table
 
 
@@ -188,29 +204,29 @@ def print_json(result: dict[str, object]) -> None:
 
 def print_result(result: dict[str, object]) -> None:
     """Print a result for people: a line each."""
-    table = Table(show_header=False, box=None)
+    width = max(map(len, result))
     for key, value in result.items():
         shown = f"{value:,}" if isinstance(value, int) else str(value)
-        table.add_row(key, shown)
-    out.print(table)
+        typer.echo(f"{key:<{width}}  {shown}")
 
 
 def main() -> None:
     """Run the command line; what goes wrong is one clear sentence, never a traceback."""
-    from daybook.troubles import explain
-
+    configure_logs()
     try:
         app()
     except SettingsError as error:
-        fail("\n".join(error.problems))
+        fail("\n".join(error.problems), UNUSABLE)
     except Exception as error:
+        from daybook.troubles import REFUSED, explain
+
         sentence = explain(error)
         if sentence is None:
             raise
-        fail(sentence)
+        fail(sentence, WRONG if isinstance(error, REFUSED) else UNUSABLE)
 
 
-def fail(sentence: str) -> None:
+def fail(sentence: str, code: int) -> NoReturn:
     """End the program with a sentence on standard error."""
     sys.stderr.write(f"daybook: {sentence}\n")
-    raise SystemExit(UNUSABLE)
+    raise SystemExit(code)

@@ -35,8 +35,9 @@ def run(settings: Settings, console: Console) -> None:
             found = stack.enter_context(services(settings))
         else:
             console.print("No Daybook runs here: one is started for the tour.")
-            _, found, _ = stack.enter_context(everything(settings))
-        client = stack.enter_context(httpx.Client(base_url=f"{address(settings)}/api/v1"))
+            _, found = stack.enter_context(everything(settings))
+        here = f"{address(settings)}/api/v1"
+        client = stack.enter_context(httpx.Client(base_url=here, trust_env=False))
         Tour(client, found, console).take()
 
 

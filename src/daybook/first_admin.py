@@ -5,13 +5,14 @@ import secrets
 
 import msgspec
 
-from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.receipts import Receipt
+from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Tools, execute
 from daybook.operator_commands import operator, operator_tools
-from daybook.services import Services
+from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from domain.administrators import STREAM_ID
+from domain.user import EmailTaken
 
 MADE_UP_EMAIL = "admin@daybook.example"
 
@@ -43,7 +44,15 @@ async def create_unless_there(found: Services, admin: NewAdmin) -> bool:
     async with operator_tools(found) as tools:
         if await tools.store.load(STREAM_ID):
             return False
-        await create_with(tools, admin.email, admin.password, "Administrator")
+        try:
+            await create_with(tools, admin.email, admin.password, "Administrator")
+        except EmailTaken:
+            if await tools.store.load(STREAM_ID):
+                return False  # another process was faster
+            raise ServiceError(
+                f"The first administrator cannot be made: {admin.email} belongs to a customer."
+                " Choose another DAYBOOK_ADMIN_EMAIL."
+            ) from None
         return True
 
 

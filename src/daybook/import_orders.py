@@ -2,7 +2,8 @@
 
 import csv
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
@@ -39,11 +40,15 @@ def run(  # noqa: PLR0913 - what the command line has to say
         raise FileRefused(f"There is no file {file}.")
     started = time.monotonic()
     refused = rejects or settings.data_dir / "imports" / f"{file.name}.rejects.csv"
+    if refused.exists() and refused.samefile(file):
+        raise FileRefused(f"{refused} is the file to import: choose another for refused lines.")
     refused.parent.mkdir(parents=True, exist_ok=True)
     with services(settings) as found:
         migrate(found.database_url)
-        with refused.open("w", encoding="utf-8", newline="", errors="replace") as rejected:
-            lines = read_with_bar(file, layout, console)
+        with (
+            refused.open("w", encoding="utf-8", newline="", errors="replace") as rejected,
+            closing(read_with_bar(file, layout, console)) as lines,
+        ):
             outcome = uvloop.run(import_lines(found, lines, rejected))
         appended = time.monotonic() - started
         catch_up_all(found.database_url, console)
@@ -78,7 +83,9 @@ async def import_lines(
         return await OrderImport(tools, operator(), reject).run(lines)
 
 
-def read_with_bar(file: Path, layout: str | None, console: Console) -> Iterator[Entry | Rejected]:
+def read_with_bar(
+    file: Path, layout: str | None, console: Console
+) -> Generator[Entry | Rejected, None, None]:
     """Read the lines of a file, and show how many of its bytes are read."""
     columns = (
         TextColumn("{task.description}"),

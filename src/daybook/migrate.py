@@ -13,6 +13,10 @@ from sqlalchemy.pool import NullPool
 LOCK = 0x4441_5942_4F4F_4B00  # "DAYBOOK" in ASCII: the advisory lock of migrations
 
 
+class NewerDatabase(Exception):  # noqa: N818 - reads as what was found
+    """The database was migrated by a newer release."""
+
+
 def migrations() -> Path:
     """Return the folder with the migrations, of a checkout or of an installed package."""
     checkout = Path(__file__).parents[2] / "migrations"
@@ -28,22 +32,34 @@ def config() -> Config:
 
 
 def migrate(database_url: str) -> str:
-    """Apply what is missing and return the revision. Safe to call from many processes at once."""
+    """Apply what is missing and return the revision. Safe to call from many processes at once.
+
+    Raises `NewerDatabase`. Killed anywhere it leaves whole migrations only.
+    """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
+        # The lock is the connection's and ends with it, whatever becomes of this process.
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
         connection.commit()
-        try:
-            if revision_of(connection) != newest_revision():
-                settings = config()
-                settings.attributes["connection"] = connection
-                command.upgrade(settings, "head")
-                connection.commit()
-            return newest_revision()
-        finally:
-            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+        revision = revision_of(connection)
+        if revision != newest_revision():
+            check_known(revision)
+            settings = config()
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
             connection.commit()
+        return newest_revision()
+
+
+def check_known(revision: str | None) -> None:
+    """Raise `NewerDatabase` unless this release has the migration that a database is at."""
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise NewerDatabase(
+            f"The database is at revision {revision} and this release of Daybook knows none after"
+            f" {newest_revision()}: run the newer release that migrated it."
+        )
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,11 +19,19 @@ def operator() -> Asker:
     """Return who asks when a command is typed on this machine."""
     request_id = str(new_id())
     return Asker(
-        actor_id=f"operator:{getpass.getuser()}",
+        actor_id=f"operator:{user_name()}",
         role="system",
         request_id=request_id,
         correlation_id=request_id,
     )
+
+
+def user_name() -> str:
+    """Return the name of the user who runs this, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 @asynccontextmanager

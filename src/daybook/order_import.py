@@ -175,8 +175,12 @@ class OrderImport:
 
     async def _start(self, append: Coroutine[Any, Any, Any]) -> None:
         """Let an append go on beside the reading; wait here while too many are under way."""
-        await self._room.acquire()
-        self._check_failure()
+        try:
+            await self._room.acquire()
+            self._check_failure()
+        except BaseException:
+            append.close()  # it will never be awaited
+            raise
         task = asyncio.create_task(append)
         self._under_way.add(task)
         task.add_done_callback(self._done)

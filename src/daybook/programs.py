@@ -1,10 +1,10 @@
 """The long-running programs: an API server, the workers, and all of it at once."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +30,7 @@ FACTORIES: dict[Side, str] = {
 WORKER_THREADS = 8
 # dramatiq asks Redis this often when idle, in milliseconds: the delay of a view that was idle.
 WORKER_TIMEOUT = "10"
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADER_SECONDS = 20
 DRAIN_SECONDS = 8
 
@@ -76,11 +77,17 @@ def work(settings: Settings) -> int:
     """Run the workers until they are told to stop; return their exit code."""
     with services(settings) as found:
         migrate(found.database_url)
+        # Held back until there is somebody to pass them on to; dramatiq lets them in by itself.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         program = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            worker_command(settings), env=dict(environment(settings, found))
+            worker_command(settings),
+            env=dict(environment(settings, found)),
+            process_group=0,  # or Ctrl-C would reach it twice, which means "at once"
         )
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda number, _frame: program.send_signal(number))
+        for name in STOPPING:
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, lambda _number, _frame: program.terminate())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         return program.wait()
 
 
@@ -99,22 +106,23 @@ def worker_command(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def everything(settings: Settings) -> Iterator[tuple[Supervisor, Services, NewAdmin | None]]:
+def everything(settings: Settings) -> Iterator[tuple[Supervisor, Services]]:
     """Run services, workers and API while the block lasts; it is entered when they answer."""
     check_port(settings.host, settings.port)
     with kept_services(settings) as (supervisor, found):
         migrate(found.database_url)
-        admin = ensure_first_admin(settings, found)
         env = environment(settings, found)
         supervisor.start("workers", worker_command(settings), env=env)
         command = [sys.executable, "-m", "daybook", "serve", "--side", "all"]
         supervisor.start("api", command, env=env, ready=lambda: answers(settings))
-        yield supervisor, found, admin
+        yield supervisor, found
 
 
 def up(settings: Settings) -> None:
     """Run everything here until Ctrl-C, and say where it is."""
-    with everything(settings) as (supervisor, found, admin):
+    with everything(settings) as (supervisor, found):
+        # Only now: a password that is shown once must not be lost with a start that fails.
+        admin = ensure_first_admin(settings, found)
         sys.stdout.write(welcome(settings, found, admin))
         sys.stdout.flush()
         supervisor.supervise()
@@ -122,16 +130,19 @@ def up(settings: Settings) -> None:
 
 def answers(settings: Settings) -> bool:
     """Tell whether the API answers that it is ready."""
+    # The proxy of this machine's environment does not know what is here.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"{address(settings)}/health/ready", timeout=2) as answer:  # noqa: S310 - our own address
+        with direct.open(f"{address(settings)}/health/ready", timeout=2) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004 - 200 OK
-    except (urllib.error.URLError, OSError):
+    except (http.client.HTTPException, OSError):
         return False
 
 
 def address(settings: Settings) -> str:
     """Return where the API is, as a browser on this machine finds it."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.port}"
 
 

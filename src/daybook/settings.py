@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: RateLimit | None = RateLimit(100, timedelta(minutes=15))
     login_rate_limit: RateLimit | None = RateLimit(5, timedelta(minutes=15))
     payment_window: timedelta = timedelta(minutes=30)
+    idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
 
     def __repr__(self) -> str:
@@ -274,6 +275,7 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_RATE_LIMIT": (_RATE, _rate),
     "DAYBOOK_LOGIN_RATE_LIMIT": (_RATE, _rate),
     "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
+    "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
         _url("smtp", "smtps"),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-import msgspec
+import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 from rich.console import Console
@@ -13,9 +13,9 @@ from daybook.migrate import migrate
 from daybook.services import ServiceError, services
 from daybook.settings import Settings
 from event_store.connections import connect
-from projections.engine import Pages, behind, post_page
+from projections.engine import Pages, ProjectionFailed, behind, post_page
 from projections.projection import Projection
-from projections.rebuild import rebuild
+from projections.rebuild import RebuildRunning, Rebuilt, rebuild
 from projections.status import Status, statuses
 from projections.switched_on import PROJECTIONS
 
@@ -53,10 +53,8 @@ def catch_up_all(database_url: str, console: Console) -> None:
                 time.sleep(POLL_SECONDS)  # workers are at all of them
 
 
-def rebuild_now(
-    settings: Settings, name: str, console: Console, show: Callable[[dict[str, object]], None]
-) -> None:
-    """Rebuild one projection or all, with a progress bar."""
+def rebuild_now(settings: Settings, name: str, console: Console) -> list[dict[str, object]]:
+    """Rebuild one projection or all, with a progress bar; return what was made of each."""
     if name != "all" and name not in PROJECTIONS:
         known = ", ".join(PROJECTIONS)
         raise ServiceError(f"There is no projection {name}: choose all or one of {known}.")
@@ -64,8 +62,7 @@ def rebuild_now(
     with services(settings) as found:
         migrate(found.database_url)
         with connected(found.database_url) as connection, Progress(console=console) as progress:
-            for projection in chosen:
-                show(rebuild_one(connection, projection, progress))
+            return [rebuild_one(connection, projection, progress) for projection in chosen]
 
 
 def rebuild_one(
@@ -78,17 +75,24 @@ def rebuild_one(
     def report(position: int, end: int) -> None:
         progress.update(task, completed=position, total=end)
 
-    rebuilt = rebuild(connection, projection, report)
-    rows = {table: f"{new} rows (before: {live})" for table, (live, new) in rebuilt.rows.items()}
+    rebuilt = rebuild_or_explain(connection, projection, report)
+    progress.update(task, completed=rebuilt.position, total=rebuilt.position)
     return {
-        "projection": projection.name,
+        "name": projection.name,
         "position": rebuilt.position,
         "seconds": round(time.monotonic() - started, 2),
-        **rows,
+        "rows": {name: {"before": live, "now": new} for name, (live, new) in rebuilt.rows.items()},
     }
 
 
-def to_json(status: Status) -> dict[str, object]:
-    """Return a status as plain data."""
-    built: dict[str, object] = msgspec.to_builtins(status)
-    return built
+def rebuild_or_explain(
+    connection: Connection[TupleRow], projection: Projection, report: Callable[[int, int], None]
+) -> Rebuilt:
+    """Rebuild; an event that cannot be applied is `ProjectionFailed`, and the old view stays."""
+    try:
+        return rebuild(connection, projection, report)
+    except (psycopg.OperationalError, psycopg.InterfaceError, RebuildRunning):
+        raise
+    except Exception as error:
+        reason = f"the old view stays, as the new one cannot be made ({error})"
+        raise ProjectionFailed(projection, reason) from error

@@ -14,7 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.logs import configure_logs
+from daybook.logs import Seldom, configure_logs
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
@@ -25,6 +25,8 @@ from projections.switched_on import PROJECTIONS
 TICK_SECONDS = 1.0
 STATEMENT_MS = 60_000
 FAILED_PAUSE_SECONDS = 5.0
+# Also a session that the server ended because this process was frozen in a transaction.
+OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +39,27 @@ class Poster:
         self._local = threading.local()
         self._pages = Pages(PROJECTIONS.values())
         self._paused_until: dict[str, float] = {}
+        self._seldom = Seldom()
 
     def post(self, projection: Projection) -> None:
-        """Bring a view up to the log's end; a failure is logged and tried again later."""
+        """Bring a view up to the log's end; whatever fails is logged and tried again later."""
         if time.monotonic() < self._paused_until.get(projection.name, 0):
             return
         try:
             catch_up(self._connection(), projection, self._pages)
         except ProjectionFailed:
-            self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            log.warning("postgres_away", projection=projection.name, error=str(error).strip())
+            self._pause(projection)
+        except OUTAGE as error:
+            if self._seldom.due("postgres_away"):
+                log.warning("postgres_away", error=str(error).strip())
             self._drop_connection()
+        except Exception:
+            log.exception("posting_failed", projection=projection.name)
+            self._drop_connection()
+            self._pause(projection)
+
+    def _pause(self, projection: Projection) -> None:
+        self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
 
     def _connection(self) -> Connection[TupleRow]:
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
@@ -81,10 +92,11 @@ def run_worker(database_url: str, redis_url: str) -> None:
     broker = make_broker(redis_url)
     dramatiq.set_broker(broker)
     poster = Poster(database_url)
+    seldom = Seldom()
 
     def post(name: str) -> None:
         # The mark goes first: news that comes while we read must be able to send a new message.
-        unmark(broker.client, name)
+        unmark(broker.client, name, seldom)
         projection = PROJECTIONS.get(name)
         if projection is not None:
             poster.post(projection)
@@ -93,12 +105,13 @@ def run_worker(database_url: str, redis_url: str) -> None:
     threading.Thread(target=tick, args=[poster], name="tick", daemon=True).start()
 
 
-def unmark(client: "redis.Redis", name: str) -> None:
+def unmark(client: "redis.Redis", name: str, seldom: Seldom) -> None:
     """Say that no message for a projection is under way any more."""
     try:
         client.delete(mark_of(name))
     except redis.RedisError as error:
-        log.warning("redis_down", error=str(error))
+        if seldom.due("redis_down"):
+            log.warning("redis_down", error=str(error))
 
 
 def tick(poster: Poster) -> None:

@@ -1,17 +1,24 @@
 """Which event is stored under which name and version: the one list, and the codec that obeys it.
 
-A name and version, once released, is for ever: classes may be renamed, these lines may not.
+A name and version, once released, is for ever: classes may be renamed, stored names may not, and
+what `event_schemas.json` says of a version is never changed. CONTRIBUTING.md has the recipe.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import msgspec
 
 from domain import administrators, order, product, session, user
+from event_store.upcasters import UPCASTERS, Upcaster
 
 Event = administrators.Event | order.Event | product.Event | session.Event | user.Event
 
-STORED_AS: dict[tuple[str, int], type[Event]] = {
+Key = tuple[str, int]
+
+# The newest version of each name. A new version takes the place of the line of the one before, which
+# is read through its upcaster from then on.
+STORED_AS: dict[Key, type[Event]] = {
     ("administrator.appointed", 1): administrators.AdministratorAppointed,
     ("administrator.dismissed", 1): administrators.AdministratorDismissed,
     ("order.placed", 1): order.OrderPlaced,
@@ -41,11 +48,6 @@ STORED_AS: dict[tuple[str, int], type[Event]] = {
     ("user.closed", 1): user.UserClosed,
 }
 
-NAMES: dict[type[Event], tuple[str, int]] = {kind: key for key, kind in STORED_AS.items()}
-DECODERS = {key: msgspec.json.Decoder(kind) for key, kind in STORED_AS.items()}
-ENCODER = msgspec.json.Encoder()
-
-
 class UnknownEvent(Exception):  # noqa: N818 - reads as what was found
     """The log holds an event that this release does not know: it was written by a newer one."""
 
@@ -62,25 +64,75 @@ class UnreadableEvent(Exception):  # noqa: N818 - reads as what was found
     """The stored bytes of an event do not fit its type."""
 
 
-def encode(event: Event) -> tuple[str, int, str]:
-    """Return the stored name, schema version and JSON text of an event."""
-    name, schema_version = NAMES[type(event)]
-    return name, schema_version, ENCODER.encode(event).decode()
+class EventTypes:
+    """Stored names and versions with their classes and upcasters, and the codec that obeys them.
+
+    `stored_as` has the newest version of each name; older ones are read through `upcasters`.
+    """
+
+    def __init__(
+        self, stored_as: Mapping[Key, type[Event]], upcasters: Mapping[Key, Upcaster]
+    ) -> None:
+        self.stored_as, self.upcasters = stored_as, upcasters
+        self._keys = {kind: key for key, kind in stored_as.items()}
+        self._readers: dict[Key, Callable[[str], Event]] = {}
+        self._encoder = msgspec.json.Encoder()
+        for (name, newest), kind in stored_as.items():
+            self._readers[name, newest] = msgspec.json.Decoder(kind).decode
+            chain: list[Upcaster] = []
+            for version in range(newest - 1, -1, -1):
+                if (name, version) not in upcasters:
+                    break
+                chain = [upcasters[name, version], *chain]
+                self._readers[name, version] = upcasting(chain, kind)
+
+    @property
+    def readable(self) -> Set[Key]:
+        """Every name and version that can be read, the newest and the older ones."""
+        return self._readers.keys()
+
+    def encode(self, event: Event) -> tuple[str, int, str]:
+        """Return the stored name, schema version and JSON text of an event."""
+        name, schema_version = self._keys[type(event)]
+        return name, schema_version, self._encoder.encode(event).decode()
+
+    def decode(
+        self, name: str, schema_version: int, data: str, position: int | None = None
+    ) -> Event:
+        """Make the event of its stored form; `UnknownEvent` or `UnreadableEvent` if there is none.
+
+        An event of an older version comes back as the class of the newest.
+        """
+        read = self._readers.get((name, schema_version))
+        if read is None:
+            raise UnknownEvent(name, schema_version, position)
+        try:
+            return read(data)
+        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+            message = f"Event {name} version {schema_version} at position {position}: {error}"
+            raise UnreadableEvent(message) from error
+
+    def names_of(self, kinds: Iterable[type[Event]]) -> list[str]:
+        """Return the stored names of some events, each once."""
+        wanted = set(kinds)
+        return sorted({name for (name, _), kind in self.stored_as.items() if kind in wanted})
 
 
-def decode(name: str, schema_version: int, data: str, position: int | None = None) -> Event:
-    """Make the event of its stored form; `UnknownEvent` or `UnreadableEvent` if there is none."""
-    decoder = DECODERS.get((name, schema_version))
-    if decoder is None:
-        raise UnknownEvent(name, schema_version, position)
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        message = f"Event {name} version {schema_version} at position {position}: {error}"
-        raise UnreadableEvent(message) from error
+def upcasting(chain: Sequence[Upcaster], kind: type[Event]) -> Callable[[str], Event]:
+    """Return what reads an older version of an event; it fails as a decoder does."""
+
+    def read(text: str) -> Event:
+        data = msgspec.json.decode(text, type=dict[str, Any])
+        try:
+            for upcast in chain:
+                data = upcast(data)
+        except Exception as error:
+            message = f"its upcaster failed with {type(error).__name__}: {error}"
+            raise msgspec.ValidationError(message) from error
+        return msgspec.convert(data, kind)
+
+    return read
 
 
-def names_of(kinds: Iterable[type[Event]]) -> list[str]:
-    """Return the stored names of some events, each once."""
-    wanted = set(kinds)
-    return sorted({name for (name, _), kind in STORED_AS.items() if kind in wanted})
+EVENT_TYPES = EventTypes(STORED_AS, UPCASTERS)
+encode, decode, names_of = EVENT_TYPES.encode, EVENT_TYPES.decode, EVENT_TYPES.names_of

@@ -10,12 +10,14 @@ from psycopg.rows import TupleRow
 from sqlalchemy import Table
 
 from event_store import reading
+from event_store.event_types import UnknownEvent, UnreadableEvent
 from event_store.records import Recorded
 from projections.projection import Key, Projection, Rows, fold_page
 from projections.row_sql import read_rows, write_rows
 
 PAGE = 2_000
 PAGES_KEPT = 3
+SHARING_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -63,16 +65,32 @@ class Pages:
         self._kept: OrderedDict[tuple[int, int], list[Recorded]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, connection: Connection[TupleRow], after: int, upto: int) -> list[Recorded]:
-        """Return the events at positions in (after, upto], in order."""
-        with self._lock:
-            page = self._kept.get((after, upto))
-            if page is None:
-                page = reading.page(connection, after, upto, self._names)
-                self._kept[after, upto] = page
-                if len(self._kept) > PAGES_KEPT:
-                    self._kept.popitem(last=False)
-            return page
+    def read(
+        self, connection: Connection[TupleRow], projection: Projection, after: int, upto: int
+    ) -> list[Recorded]:
+        """Return the events at positions in (after, upto] that a projection listens to, in order.
+
+        An event that cannot be read concerns only those who listen to it, and a reading that takes
+        long keeps nobody else waiting: then a projection reads for itself.
+        """
+        if self._lock.acquire(timeout=SHARING_SECONDS):
+            try:
+                page = self._shared(connection, after, upto)
+                return [one for one in page if type(one.event) in projection.event_types]
+            except (UnknownEvent, UnreadableEvent):
+                pass
+            finally:
+                self._lock.release()
+        return reading.page(connection, after, upto, projection.event_names)
+
+    def _shared(self, connection: Connection[TupleRow], after: int, upto: int) -> list[Recorded]:
+        page = self._kept.get((after, upto))
+        if page is None:
+            page = reading.page(connection, after, upto, self._names)
+            self._kept[after, upto] = page
+            if len(self._kept) > PAGES_KEPT:
+                self._kept.popitem(last=False)
+        return page
 
 
 def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
@@ -128,8 +146,7 @@ def apply_page(
 ) -> int:
     """Fold the events of the next page into the tables; return the position it ends at."""
     upto = min(reading.head(connection), after + PAGE)
-    wanted = projection.event_types
-    page = [one for one in pages.read(connection, after, upto) if type(one.event) in wanted]
+    page = pages.read(connection, projection, after, upto)
     if page:
         rows = fold_page(projection, rows_for(connection, projection, page), page)
         for table, changed in rows.written():

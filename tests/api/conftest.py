@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ from api.application import create_app
 from api.health import health
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write.idempotency import EXCEPTION_HANDLERS, Memory
+from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools, execute
@@ -45,13 +48,18 @@ def new_tools(database_url: str) -> Tools:
     return Tools(EventStore(database_url, on_append=lambda _: None), Passwords())
 
 
+def new_intake(tools: Tools) -> Intake:
+    return Intake(tools, Memory(timedelta(days=1), b"3" * 32))
+
+
 def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:
     tools = new_tools(database_url)
     return create_app(
         handlers=[*write.HANDLERS, *health({}, {})],
         tokens=tokens or Tokens(KEYS, "first"),
         revocations=Revocations(database_url),
-        provided={"tools": tools},
+        provided={"intake": new_intake(tools)},
+        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[opened(tools)],
         version="1",
     )

@@ -84,7 +84,8 @@ def test_the_document_names_every_operation_once(client: Client) -> None:
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     order = document["paths"]["/api/v1/orders"]["post"]
     assert {"400", "401", "403", "409", "413", "415", "422", "500", "503"} < set(order["responses"])
-    assert set(order["responses"]["201"]["headers"]) == {"Daybook-Position", "ETag", "Location"}
+    headers = {"Daybook-Position", "ETag", "Idempotency-Replayed", "Location"}
+    assert set(order["responses"]["201"]["headers"]) == headers
     assert document["components"]["schemas"]["NewOrder"]["additionalProperties"] is False
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 BOTH = {("daybook mails",), ("daybook deadlines",)}
 SESSIONS = """
 select application_name from pg_stat_activity
- where application_name like 'daybook%' and datname = current_database()
+ where datname = current_database()
 """
 KILL = """
 select pg_terminate_backend(pid) from pg_stat_activity

@@ -95,6 +95,13 @@ def test_a_logout_ends_the_access_token_within_a_second(daybook: Running) -> Non
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+def test_a_request_with_two_idempotency_keys_is_refused(daybook: Running) -> None:
+    _, frank = register(daybook, "Frank")
+    keys = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    answer = frank.post("/orders", json={"items": []}, headers=keys)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "MALFORMED_REQUEST")
+
+
 def test_the_openapi_document_and_its_page_are_served(daybook: Running) -> None:
     root = daybook.url.removesuffix("/api/v1")
     document = httpx.get(f"{root}/openapi.json").json()

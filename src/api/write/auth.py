@@ -13,12 +13,12 @@ from api.request_context import NO_STORE
 from api.revocations import Revocations
 from api.routes import V1, route
 from api.tokens import LIFETIME_SECONDS, Claims, Tokens
-from api.write.receipts import answered, asker_of, check_no_body, gone
+from api.write.intake import Intake
+from api.write.receipts import answered, check_no_body, gone
+from commands.receipts import Receipt
 from commands.sessions.log_in import LogIn, SignedIn, log_in
 from commands.sessions.log_out import LogOut, log_out
 from commands.sessions.refresh_session import RefreshSession, refresh_session
-from commands.receipts import Receipt
-from commands.work import Tools, execute
 from event_store.reading import Revocation
 
 TAG = "Sign-in"
@@ -64,12 +64,12 @@ class TokenPair(msgspec.Struct, frozen=True, rename="camel"):
 async def login(
     request: ApiRequest,
     data: JSONBody[LoginBody],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
     tokens: NamedDependency[Tokens],
 ) -> Answer[Success[TokenPair]]:
     """Start a session. What is wrong with an address or a password is not said."""
     command = LogIn(email=data.email, password=data.password)
-    return signed_in(request, await execute(tools, asker_of(request), log_in, command), tokens)
+    return signed_in(await intake.take_secretly(request, log_in, command), tokens)
 
 
 @route(
@@ -84,36 +84,34 @@ async def login(
 async def refresh(
     request: ApiRequest,
     data: JSONBody[RefreshBody],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
     tokens: NamedDependency[Tokens],
 ) -> Answer[Success[TokenPair]]:
     """Get a new pair of tokens. Using the old one again ends the session."""
     command = RefreshSession(refresh_token=data.refresh_token)
-    receipt = await execute(tools, asker_of(request), refresh_session, command)
-    return signed_in(request, receipt, tokens)
+    receipt = await intake.take_secretly(request, refresh_session, command)
+    return signed_in(receipt, tokens)
 
 
 @route("POST", f"{V1}/auth/logout", who=SIGNED_IN, summary="Sign out", tag=TAG, status=204)
 async def logout(
     request: ApiRequest,
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
     revocations: NamedDependency[Revocations],
 ) -> Answer[None]:
     """End the session of the access token; its refresh token dies with it."""
     await check_no_body(request)
     command = LogOut(session_id=request.caller.session_id)
-    receipt = await execute(tools, asker_of(request), log_out, command)
+    receipt = await intake.take_secretly(request, log_out, command)
     revocations.learn([Revocation(receipt.position, "session.ended", receipt.id)])
     return gone(receipt)
 
 
-def signed_in(
-    request: ApiRequest, receipt: Receipt[SignedIn], tokens: Tokens
-) -> Answer[Success[TokenPair]]:
+def signed_in(receipt: Receipt[SignedIn], tokens: Tokens) -> Answer[Success[TokenPair]]:
     """Answer with the credentials of a session."""
     found = receipt.answer
     claims = Claims(found.user_id, found.session_id, found.role, receipt.position)
-    answer = answered(request, receipt, TokenPair(tokens.issue(claims), found.refresh_token))
+    answer = answered(receipt, TokenPair(tokens.issue(claims), found.refresh_token))
     answer.sent_headers = [*answer.sent_headers, NO_STORE]  # RFC 6749, 5.1
     return answer
 

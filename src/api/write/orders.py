@@ -12,7 +12,8 @@ from api.guards import BUYERS, STAFF
 from api.money import MoneyText, money_text
 from api.request import ApiRequest
 from api.routes import V1, route
-from api.write.receipts import Changed, asker_of, changed, check_no_body, created
+from api.write.intake import Intake
+from api.write.receipts import Changed, changed, check_no_body, created
 from commands.orders.add_order_note import AddOrderNote, add_order_note
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.orders.deliver_order import DeliverOrder, deliver_order
@@ -21,8 +22,7 @@ from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.refund_order import RefundOrder, refund_order
 from commands.orders.ship_order import ShipOrder, ship_order
 from commands.receipts import Receipt
-from commands.work import Tools, execute
-from domain.refusal import Invalid, NotFound
+from domain.refusal import NotFound, Refusal
 
 TAG = "Orders"
 ORDER = f"{V1}/orders/{{order_id:str}}"
@@ -93,11 +93,11 @@ class OrderPlaced(msgspec.Struct, frozen=True, rename="camel"):
     refusals=PLACING,
 )
 async def create_order(
-    request: ApiRequest, data: JSONBody[NewOrder], tools: NamedDependency[Tools]
+    request: ApiRequest, data: JSONBody[NewOrder], intake: NamedDependency[Intake]
 ) -> Answer[Success[OrderPlaced]]:
     """Order at the catalogue's prices; stock is reserved for all items or for none."""
     command = PlaceOrder(items=data.items, user_id=data.user_id)
-    return placed(request, await execute(tools, asker_of(request), place_order, command))
+    return placed(await intake.take(request, place_order, command))
 
 
 @route(
@@ -113,19 +113,19 @@ async def create_order_of_user(
     request: ApiRequest,
     user_id: FromPath[UUID],
     data: JSONBody[NewOrderOfUser],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[OrderPlaced]]:
     """Order for oneself, or as staff for anybody."""
     if user_id != request.caller.user_id and not request.caller.is_staff:
         raise NotFound
     command = PlaceOrder(items=data.items, user_id=user_id)
     try:
-        receipt = await execute(tools, asker_of(request), place_order, command)
-    except Invalid as refusal:
+        receipt = await intake.take(request, place_order, command)
+    except Refusal as refusal:
         if refusal.details and refusal.details[0].field == "userId":
             raise NotFound from refusal  # here the user is the resource, not a field
         raise
-    return placed(request, receipt)
+    return placed(receipt)
 
 
 @route(
@@ -140,11 +140,11 @@ async def create_payment(
     request: ApiRequest,
     order_id: FromPath[UUID],
     data: JSONBody[Payment],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Record that exactly the total was received."""
     command = PayOrder(order_id=order_id, reference=data.reference, amount=data.amount.value())
-    return changed(request, await execute(tools, asker_of(request), pay_order, command))
+    return changed(await intake.take(request, pay_order, command))
 
 
 @route("POST", f"{ORDER}/shipment", who=STAFF, summary="Ship an order", tag=TAG, refusals=REFUSALS)
@@ -152,13 +152,13 @@ async def create_shipment(
     request: ApiRequest,
     order_id: FromPath[UUID],
     data: JSONBody[Shipment],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Hand a paid order to a carrier."""
     command = ShipOrder(
         order_id=order_id, carrier=data.carrier, tracking_number=data.tracking_number
     )
-    return changed(request, await execute(tools, asker_of(request), ship_order, command))
+    return changed(await intake.take(request, ship_order, command))
 
 
 @route(
@@ -170,12 +170,12 @@ async def create_shipment(
     refusals=REFUSALS,
 )
 async def create_delivery(
-    request: ApiRequest, order_id: FromPath[UUID], tools: NamedDependency[Tools]
+    request: ApiRequest, order_id: FromPath[UUID], intake: NamedDependency[Intake]
 ) -> Answer[Success[Changed]]:
     """Record that a shipped order arrived."""
     await check_no_body(request)
     command = DeliverOrder(order_id=order_id)
-    return changed(request, await execute(tools, asker_of(request), deliver_order, command))
+    return changed(await intake.take(request, deliver_order, command))
 
 
 @route(
@@ -190,11 +190,11 @@ async def create_cancellation(
     request: ApiRequest,
     order_id: FromPath[UUID],
     data: JSONBody[Why],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Call an order off before it is shipped: one's own, or any as staff. Stock goes back."""
     command = CancelOrder(order_id=order_id, reason=data.reason)
-    return changed(request, await execute(tools, asker_of(request), cancel_order, command))
+    return changed(await intake.take(request, cancel_order, command))
 
 
 @route("POST", f"{ORDER}/refund", who=STAFF, summary="Refund an order", tag=TAG, refusals=REFUSALS)
@@ -202,11 +202,11 @@ async def create_refund(
     request: ApiRequest,
     order_id: FromPath[UUID],
     data: JSONBody[Why],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Give the money of a paid order back."""
     command = RefundOrder(order_id=order_id, reason=data.reason)
-    return changed(request, await execute(tools, asker_of(request), refund_order, command))
+    return changed(await intake.take(request, refund_order, command))
 
 
 @route(
@@ -221,18 +221,18 @@ async def create_note(
     request: ApiRequest,
     order_id: FromPath[UUID],
     data: JSONBody[Note],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Write something down about an order."""
     command = AddOrderNote(order_id=order_id, text=data.text)
-    return changed(request, await execute(tools, asker_of(request), add_order_note, command))
+    return changed(await intake.take(request, add_order_note, command))
 
 
-def placed(request: ApiRequest, receipt: Receipt[Placed]) -> Answer[Success[OrderPlaced]]:
+def placed(receipt: Receipt[Placed]) -> Answer[Success[OrderPlaced]]:
     """Answer with the new order."""
     total = money_text(receipt.answer.total)
     data = OrderPlaced(receipt.id, receipt.version, total)
-    return created(request, receipt, f"{V1}/orders/{receipt.id}", data)
+    return created(receipt, f"{V1}/orders/{receipt.id}", data)
 
 
 HANDLERS = [

@@ -12,10 +12,10 @@ from api.guards import STAFF
 from api.money import MoneyText
 from api.request import ApiRequest
 from api.routes import V1, route
+from api.write.intake import Intake
 from api.write.receipts import (
     Changed,
     answered,
-    asker_of,
     changed,
     check_no_body,
     created,
@@ -25,7 +25,6 @@ from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.list_product import ListProduct, list_product
 from commands.products.withdraw_product import WithdrawProduct, withdraw_product
-from commands.work import Tools, execute
 from domain.product import LARGEST_STOCK
 
 TAG = "Products"
@@ -86,13 +85,13 @@ class StockAdjusted(msgspec.Struct, frozen=True, rename="camel"):
     refusals=["SKU_TAKEN"],
 )
 async def create_product(
-    request: ApiRequest, data: JSONBody[NewProduct], tools: NamedDependency[Tools]
+    request: ApiRequest, data: JSONBody[NewProduct], intake: NamedDependency[Intake]
 ) -> Answer[Success[Changed]]:
     """Offer a product. Stock null: it is not tracked."""
     command = ListProduct(sku=data.sku, name=data.name, price=data.price.value(), stock=data.stock)
-    receipt = await execute(tools, asker_of(request), list_product, command)
+    receipt = await intake.take(request, list_product, command)
     data_of = Changed(receipt.id, receipt.version)
-    return created(request, receipt, f"{V1}/products/{receipt.id}", data_of)
+    return created(receipt, f"{V1}/products/{receipt.id}", data_of)
 
 
 @route("PATCH", PRODUCT, who=STAFF, summary="Change a product", tag=TAG, refusals=REFUSALS)
@@ -100,7 +99,7 @@ async def change_product_details(
     request: ApiRequest,
     product_id: FromPath[UUID],
     data: JSONBody[ProductChange],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Change the name, or the price of orders from now on."""
     command = ChangeProduct(
@@ -108,7 +107,7 @@ async def change_product_details(
         name=None if data.name is msgspec.UNSET else data.name,
         price=None if data.price is msgspec.UNSET else data.price.value(),
     )
-    return changed(request, await execute(tools, asker_of(request), change_product, command))
+    return changed(await intake.take(request, change_product, command))
 
 
 @route(
@@ -123,14 +122,12 @@ async def adjust_product_stock(
     request: ApiRequest,
     product_id: FromPath[UUID],
     data: JSONBody[StockAdjustment],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[StockAdjusted]]:
     """Count stock in or out, never below what orders have reserved."""
     command = AdjustStock(product_id=product_id, quantity=data.quantity, reason=data.reason)
-    receipt = await execute(tools, asker_of(request), adjust_stock, command)
-    return answered(
-        request, receipt, StockAdjusted(receipt.id, receipt.version, receipt.answer.stock)
-    )
+    receipt = await intake.take(request, adjust_stock, command)
+    return answered(receipt, StockAdjusted(receipt.id, receipt.version, receipt.answer.stock))
 
 
 @route(
@@ -143,12 +140,12 @@ async def adjust_product_stock(
     refusals=REFUSALS,
 )
 async def remove_product(
-    request: ApiRequest, product_id: FromPath[UUID], tools: NamedDependency[Tools]
+    request: ApiRequest, product_id: FromPath[UUID], intake: NamedDependency[Intake]
 ) -> Answer[None]:
     """Stop selling the product; orders that hold it go on."""
     await check_no_body(request)
     command = WithdrawProduct(product_id=product_id)
-    return gone(await execute(tools, asker_of(request), withdraw_product, command))
+    return gone(await intake.take(request, withdraw_product, command))
 
 
 HANDLERS = [create_product, change_product_details, adjust_product_stock, remove_product]

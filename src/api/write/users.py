@@ -12,13 +12,13 @@ from api.guards import ADMIN, ANYONE, SIGNED_IN
 from api.request import ApiRequest
 from api.revocations import Revocations
 from api.routes import V1, route
-from api.write.receipts import Changed, asker_of, changed, check_no_body, created, gone
+from api.write.intake import Intake
+from api.write.receipts import Changed, changed, check_no_body, created, gone
 from commands.users.change_password import ChangePassword, change_password
 from commands.users.change_role import ChangeRole, change_role
 from commands.users.change_user import ChangeUser, change_user
 from commands.users.close_user import CloseUser, close_user
 from commands.users.register_user import RegisterUser, register_user
-from commands.work import Tools, execute
 from domain.user import LONGEST_PASSWORD, SHORTEST_PASSWORD, Role
 from event_store.reading import Revocation
 
@@ -85,13 +85,13 @@ class RoleChange(Body, frozen=True):
     refusals=["EMAIL_TAKEN"],
 )
 async def register(
-    request: ApiRequest, data: JSONBody[NewUser], tools: NamedDependency[Tools]
+    request: ApiRequest, data: JSONBody[NewUser], intake: NamedDependency[Intake]
 ) -> Answer[Success[Changed]]:
     """Open a customer's account. Addresses are unique without regard to case."""
     command = RegisterUser(email=data.email, password=data.password, name=data.name)
-    receipt = await execute(tools, asker_of(request), register_user, command)
+    receipt = await intake.take(request, register_user, command)
     data_of = Changed(receipt.id, receipt.version)
-    return created(request, receipt, f"{V1}/users/{receipt.id}", data_of)
+    return created(receipt, f"{V1}/users/{receipt.id}", data_of)
 
 
 @route(
@@ -106,11 +106,11 @@ async def replace_user(
     request: ApiRequest,
     user_id: FromPath[UUID],
     data: JSONBody[UserDetails],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Replace address and name: one's own, or any as an administrator."""
     command = ChangeUser(user_id=user_id, email=data.email, name=data.name)
-    return changed(request, await execute(tools, asker_of(request), change_user, command))
+    return changed(await intake.take(request, change_user, command))
 
 
 @route(
@@ -125,7 +125,7 @@ async def change_user_details(
     request: ApiRequest,
     user_id: FromPath[UUID],
     data: JSONBody[UserChange],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Change address or name: one's own, or any as an administrator."""
     command = ChangeUser(
@@ -133,7 +133,7 @@ async def change_user_details(
         email=None if data.email is msgspec.UNSET else data.email,
         name=None if data.name is msgspec.UNSET else data.name,
     )
-    return changed(request, await execute(tools, asker_of(request), change_user, command))
+    return changed(await intake.take(request, change_user, command))
 
 
 @route(
@@ -148,17 +148,17 @@ async def replace_password(
     request: ApiRequest,
     user_id: FromPath[UUID],
     data: JSONBody[PasswordChange],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
     revocations: NamedDependency[Revocations],
 ) -> Answer[Success[Changed]]:
     """Change one's own password; all other sessions end."""
     command = ChangePassword(
         user_id=user_id, current_password=data.current_password, new_password=data.new_password
     )
-    receipt = await execute(tools, asker_of(request), change_password, command)
+    receipt = await intake.take(request, change_password, command)
     kept = request.caller.session_id
     revocations.learn([Revocation(receipt.position, "user.password_changed", user_id, kept)])
-    return changed(request, receipt)
+    return changed(receipt)
 
 
 @route(
@@ -173,11 +173,11 @@ async def replace_role(
     request: ApiRequest,
     user_id: FromPath[UUID],
     data: JSONBody[RoleChange],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
 ) -> Answer[Success[Changed]]:
     """Say what an account may do; its sessions end. The last administrator stays one."""
     command = ChangeRole(user_id=user_id, role=data.role)
-    return changed(request, await execute(tools, asker_of(request), change_role, command))
+    return changed(await intake.take(request, change_role, command))
 
 
 @route(
@@ -192,13 +192,13 @@ async def replace_role(
 async def remove_user(
     request: ApiRequest,
     user_id: FromPath[UUID],
-    tools: NamedDependency[Tools],
+    intake: NamedDependency[Intake],
     revocations: NamedDependency[Revocations],
 ) -> Answer[None]:
     """Close one's own account, or any as an administrator; its sessions end."""
     await check_no_body(request)
     command = CloseUser(user_id=user_id)
-    receipt = await execute(tools, asker_of(request), close_user, command)
+    receipt = await intake.take(request, close_user, command)
     revocations.learn([Revocation(receipt.position, "user.closed", user_id)])
     return gone(receipt)
 

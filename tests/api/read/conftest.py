@@ -12,11 +12,12 @@ from api.application import create_app
 from api.health import health
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write.idempotency import EXCEPTION_HANDLERS
 from event_store.connections import connect
 from projections.engine import Pages, catch_up
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
-from tests.api.conftest import Client, Person, create_admin, new_tools, opened, register
+from tests.api.conftest import Client, Person, create_admin, new_intake, new_tools, opened, register
 
 Post = Callable[[], None]
 
@@ -28,7 +29,8 @@ def new_app(database_url: str, tokens: Tokens) -> Litestar:
         handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
         tokens=tokens,
         revocations=Revocations(database_url),
-        provided={"tools": tools, "views": views},
+        provided={"intake": new_intake(tools), "views": views},
+        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[opened(tools), views],
         version="1",
     )
