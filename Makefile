@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test check format bench demo lock clean
+.PHONY: help up test check schemas format bench demo lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +33,15 @@ up: $(VENV)/.installed ## run Daybook here: API, workers, embedded Postgres and 
 test: $(VENV)/.installed-dev ## every test, against real embedded services
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-check: $(VENV)/.installed-dev ## lint, format, types, import contracts
+check: $(VENV)/.installed-dev ## lint, format, types, import contracts, shapes of stored events
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m event_store.schemas --check
+
+schemas: $(VENV)/.installed-dev ## add new versions of events to event_schemas.json
+	$(BIN)/python -m event_store.schemas
 
 format: $(VENV)/.installed-dev ## put the code into its form
 	$(BIN)/ruff check --fix .

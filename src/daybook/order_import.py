@@ -24,7 +24,7 @@ from domain.user import EmailTaken, checked_name, email_key
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:daybook:import")
 AT_ONCE = 400
-LINES_BETWEEN_BREATHS = 500
+LINES_BETWEEN_BREATHS = 100
 SCATTERED = "invoice in two places"
 MIXED = "invoice with two customers or currencies"
 TOO_LONG = f"invoice with more than {MOST_LINES} lines"

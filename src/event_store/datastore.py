@@ -1,8 +1,9 @@
 """Connections of the package's synchronous recorders: lent with a deadline, errors in its words."""
 
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Timer
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from time import monotonic
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolClosed
 from event_store.connections import bounded, hang_up
 
 DEADLINE_SECONDS = 5.0
+WATCH_SECONDS = 0.25
 MOST_CONNECTIONS = 5
 NO_LOG = "Is this Daybook's database? Then run `daybook migrate` for it."
 
@@ -30,6 +32,8 @@ class Datastore:
 
     def __init__(self, database_url: str) -> None:
         """Connect in the background: Postgres may be away."""
+        self._closed = Event()
+        self._lent: dict[Connection[TupleRow], float] = {}
         self._pool = ConnectionPool(
             bounded(database_url, name="daybook recorder"),
             min_size=1,
@@ -40,9 +44,13 @@ class Datastore:
             kwargs={"autocommit": True},
             name="daybook recorder",
         )
+        # The thread knows nothing of the datastore, which can be forgotten without being closed.
+        weakref.finalize(self, self._closed.set)
+        Thread(target=hang_up_late_ones, args=(self._lent, self._closed), daemon=True).start()
 
     def close(self) -> None:
         """Hang up; whoever asks from now on gets an `InterfaceError`."""
+        self._closed.set()
         self._pool.close()
 
     def run(self, work: Callable[[Connection[TupleRow]], Result]) -> Result:
@@ -60,9 +68,7 @@ class Datastore:
     def connection(self, seconds: float = DEADLINE_SECONDS) -> Iterator[Connection[TupleRow]]:
         """Lend a connection in autocommit for so long; then it is hung up."""
         with translated(), self._pool.connection(timeout=max(seconds, 0.01)) as connection:
-            timer = Timer(max(seconds, 0.01), hang_up, [connection])
-            timer.daemon = True
-            timer.start()
+            self._lent[connection] = monotonic() + seconds
             try:
                 yield connection
             except psycopg.OperationalError as error:
@@ -70,7 +76,19 @@ class Datastore:
                     raise ConnectionLost(str(error)) from error
                 raise
             finally:
-                timer.cancel()
+                del self._lent[connection]
+
+
+def hang_up_late_ones(lent: dict[Connection[TupleRow], float], closed: Event) -> None:
+    """Hang up, until closed, each connection that is lent after its time: its user gets an error.
+
+    A frozen server says nothing, and psycopg waits for it without end.
+    """
+    while not closed.wait(WATCH_SECONDS):
+        for connection, ends in list(lent.items()):
+            if monotonic() > ends:
+                with suppress(psycopg.Error):  # it was closed at this moment
+                    hang_up(connection)  # type: ignore[arg-type] # both kinds have what it needs
 
 
 def shorten_patience(connection: Connection[TupleRow]) -> None:

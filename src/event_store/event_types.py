@@ -4,7 +4,7 @@ A name and version, once released, is for ever: classes may be renamed, stored n
 what `event_schemas.json` says of a version is never changed. CONTRIBUTING.md has the recipe.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ Event = administrators.Event | order.Event | product.Event | session.Event | use
 
 Key = tuple[str, int]
 
-# The newest version of each name. A new version takes the place of the line of the one before, which
-# is read through its upcaster from then on.
+# The newest version of each name. A new version takes the line of the one before, which is read
+# through its upcaster from then on.
 STORED_AS: dict[Key, type[Event]] = {
     ("administrator.appointed", 1): administrators.AdministratorAppointed,
     ("administrator.dismissed", 1): administrators.AdministratorDismissed,
@@ -47,6 +47,7 @@ STORED_AS: dict[Key, type[Event]] = {
     ("user.role_changed", 1): user.UserRoleChanged,
     ("user.closed", 1): user.UserClosed,
 }
+
 
 class UnknownEvent(Exception):  # noqa: N818 - reads as what was found
     """The log holds an event that this release does not know: it was written by a newer one."""
@@ -80,16 +81,16 @@ class EventTypes:
         for (name, newest), kind in stored_as.items():
             self._readers[name, newest] = msgspec.json.Decoder(kind).decode
             chain: list[Upcaster] = []
-            for version in range(newest - 1, -1, -1):
+            for version in range(newest - 1, 0, -1):
                 if (name, version) not in upcasters:
                     break
                 chain = [upcasters[name, version], *chain]
                 self._readers[name, version] = upcasting(chain, kind)
 
     @property
-    def readable(self) -> Set[Key]:
+    def readable(self) -> frozenset[Key]:
         """Every name and version that can be read, the newest and the older ones."""
-        return self._readers.keys()
+        return frozenset(self._readers)
 
     def encode(self, event: Event) -> tuple[str, int, str]:
         """Return the stored name, schema version and JSON text of an event."""

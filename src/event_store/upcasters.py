@@ -1,7 +1,7 @@
 """Upcasters: how the data of a stored event of an older version becomes that of the next version.
 
-One pure function for each version that is no longer written, and the one list of them. A chain leads
-from any version to the newest, so a new version needs one function and the older ones stay.
+One pure function for each version that is no longer written, and the one list of them. A chain
+leads from any version to the newest, so a new version needs one function and older ones stay.
 """
 
 from collections.abc import Callable

@@ -135,7 +135,7 @@ def post_page(connection: Connection[TupleRow], projection: Projection, pages: P
     except (errors.OperationalError, errors.InterfaceError):
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"[:2_000]
+        reason = f"{kind_of(error)}: {error}"[:2_000]
         log.exception("projection_failed", projection=projection.name)
         connection.execute(FAILED, [reason, *key, reason])
         raise ProjectionFailed(projection, reason) from error
@@ -145,13 +145,34 @@ def apply_page(
     connection: Connection[TupleRow], projection: Projection, after: int, pages: Pages
 ) -> int:
     """Fold the events of the next page into the tables; return the position it ends at."""
-    upto = min(reading.head(connection), after + PAGE)
-    page = pages.read(connection, projection, after, upto)
+    upto, page = next_page(connection, projection, after, pages)
     if page:
         rows = fold_page(projection, rows_for(connection, projection, page), page)
         for table, changed in rows.written():
             write_rows(connection, table, changed)
     return upto
+
+
+def next_page(
+    connection: Connection[TupleRow], projection: Projection, after: int, pages: Pages
+) -> tuple[int, list[Recorded]]:
+    """Return the next page and the position it ends at, which is before any unknown event.
+
+    Raises `UnknownEvent` if that is the very next one: the view waits there for a newer release.
+    """
+    upto = min(reading.head(connection), after + PAGE)
+    try:
+        return upto, pages.read(connection, projection, after, upto)
+    except UnknownEvent as unknown:
+        if unknown.position is None or unknown.position <= after + 1:
+            raise
+        upto = unknown.position - 1
+        return upto, pages.read(connection, projection, after, upto)
+
+
+def kind_of(error: Exception) -> str:
+    """Return the word that a reason begins with."""
+    return "UNKNOWN_EVENT" if isinstance(error, UnknownEvent) else type(error).__name__
 
 
 def rows_for(

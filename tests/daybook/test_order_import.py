@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -19,12 +20,19 @@ import pytest
 from commands.work import Asker, Tools
 from daybook.operator_commands import operator
 from daybook.order_file import Entry, Rejected, lines_of
-from daybook.order_import import MIXED, SCATTERED, TOO_LONG, OrderImport, Outcome
-from domain.order import LARGEST_QUANTITY, MOST_LINES, Order
+from daybook.order_import import (
+    MIXED,
+    SCATTERED,
+    TOO_LONG,
+    OrderImport,
+    Outcome,
+    derived_id,
+)
+from domain.order import LARGEST_QUANTITY, MOST_LINES
 from domain.user import EmailTaken
 from event_store import appender
 from event_store.records import StoreUnavailable
-from tests.commands.given import listed, registered, user_of, working_on
+from tests.commands.given import listed, registered, working_on
 from tests.daybook.conftest import Typed
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import rows
@@ -88,9 +96,7 @@ def log(database_url: str) -> set[tuple[Any, ...]]:
 async def test_an_invoice_becomes_one_order_of_its_time(database_url: str) -> None:
     asker = operator()
     async with working_on(database_url) as tools:
-        told = await imported(
-            tools, line(), line(sku="MUG-1", quantity=1, price="3"), asker=asker
-        )
+        told = await imported(tools, line(), line(sku="MUG-1", quantity=1, price="3"), asker=asker)
     assert told.rejected == {}
     outcome = told.outcome
     assert (outcome.read, outcome.orders, outcome.customers, outcome.products) == (2, 1, 1, 2)
@@ -158,27 +164,27 @@ async def test_two_imports_at_once_add_each_order_once(database_url: str) -> Non
     assert [told.outcome.accepted for told in both] == [150, 150]
 
 
-@pytest.mark.parametrize(
-    ("prices", "total"),
-    [
-        (("0.005",), "0.01"),
-        (("0.0049",), "0.00"),
-        (("1.0050", "0.0001"), "1.01"),
-        (("0.3333", "0.3333", "0.3384"), "1.01"),  # 1.0050: once, not line by line
-        (("999999999999.9999",), "1000000000000.00"),
-    ],
-)
 @on_a_loop
-async def test_a_total_is_rounded_once_half_up(
-    database_url: str, prices: tuple[str, ...], total: str
-) -> None:
-    lines = [line(sku=f"SKU-{n}", quantity=1, price=price) for n, price in enumerate(prices)]
+async def test_a_total_is_rounded_once_half_up(database_url: str) -> None:
+    invoices = {
+        ("0.005",): "0.01",
+        ("0.0049",): "0.00",
+        ("1.0050", "0.0001"): "1.01",
+        ("0.3333", "0.3333", "0.3384"): "1.01",  # 1.0050: once, and not line by line
+        ("999999999999.9999",): "1000000000000.00",
+    }
+    lines = [
+        line(f"A-{number}", f"SKU-{place}", quantity=1, price=price)
+        for number, prices in enumerate(invoices)
+        for place, price in enumerate(prices)
+    ]
     async with working_on(database_url) as tools:
         await imported(tools, *lines)
-    [order] = named(database_url, "order.imported")
-    assert order["total"]["amount"] == total
-    exact = sum((Decimal(one["amount"]) for one in order["lines"]), Decimal())
-    assert exact == sum(map(Decimal, prices))
+    orders = named(database_url, "order.imported")
+    assert [order["total"]["amount"] for order in orders] == list(invoices.values())
+    for order, prices in zip(orders, invoices, strict=True):
+        exact = sum((Decimal(one["amount"]) for one in order["lines"]), Decimal())
+        assert exact == sum(map(Decimal, prices))
 
 
 @on_a_loop
@@ -196,7 +202,8 @@ async def test_a_listed_product_with_the_sku_is_the_one_that_is_sold(database_ur
 @on_a_loop
 async def test_two_spellings_of_a_sku_or_a_customer_are_one(database_url: str) -> None:
     """Also when the first is still under way: they would be in each other's way."""
-    decomposed, composed = "CAFE\N{COMBINING ACUTE ACCENT}", "CAF\N{LATIN CAPITAL LETTER E WITH ACUTE}"
+    composed = "CAF\N{LATIN CAPITAL LETTER E WITH ACUTE}"
+    decomposed = "CAFE\N{COMBINING ACUTE ACCENT}"
     lines = [line("A-1", decomposed, customer="Ada"), line("A-2", composed, customer="ADA")]
     async with working_on(database_url) as tools:
         told = await imported(tools, *lines)
@@ -212,11 +219,10 @@ async def test_two_spellings_of_a_sku_or_a_customer_are_one(database_url: str) -
 async def test_somebody_who_took_a_customers_address_gets_none_of_their_orders(
     database_url: str,
 ) -> None:
+    lines = [line("A-1", customer="17850"), line("A-1", "MUG-1", customer="17850"), line("A-2")]
     async with working_on(database_url) as tools:
-        await registered(tools, "Customer-17850@imported.invalid")
-        told = await imported(
-            tools, line("A-1", customer="17850"), line("A-1", "MUG-1", customer="17850"), line("A-2")
-        )
+        take_address(database_url, await registered(tools), "customer-17850@imported.invalid")
+        told = await imported(tools, *lines)
     assert told.rejected == {2: EmailTaken.sentence, 3: EmailTaken.sentence}
     [order] = named(database_url, "order.imported")
     assert order["reference"] == "A-2"
@@ -227,18 +233,21 @@ async def test_a_customer_whose_address_changed_is_still_the_same(database_url: 
     """Even if somebody else has taken the old address since."""
     async with working_on(database_url) as tools:
         await imported(tools, line("A-1", customer="17850"))
-        [(user_id,)] = rows(database_url, "select stream_id from unique_claims where scope = 'user.email'")
-        change = "update unique_claims set value = 'ada@example.com' where scope = 'user.email'"
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute(change)
+        user_id = derived_id("customer", "17850")
+        take_address(database_url, user_id, "ada@example.com")
         again = await imported(tools, line("A-2", customer="17850"))
-        await registered(tools, "customer-17850@imported.invalid")
+        take_address(database_url, await registered(tools), "customer-17850@imported.invalid")
         once_more = await imported(tools, line("A-3", customer="17850"))
-        assert (await user_of(tools, user_id)).name == "Customer 17850"
     assert again.outcome.customers == once_more.outcome.customers == 0
-    users = {order["user_id"] for order in named(database_url, "order.imported")}
-    assert users == {str(user_id)}
-    assert len(named(database_url, "order.imported")) == 3
+    orders = named(database_url, "order.imported")
+    assert [order["user_id"] for order in orders] == [str(user_id)] * 3
+
+
+def take_address(database_url: str, user_id: UUID, email: str) -> None:
+    """Let an account hold another address; registering refuses addresses that end in .invalid."""
+    change = "update unique_claims set value = %s where scope = 'user.email' and stream_id = %s"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert connection.execute(change, [email, user_id]).rowcount == 1
 
 
 @on_a_loop
@@ -348,12 +357,12 @@ async def test_what_is_under_way_is_answered_while_only_refused_lines_come(
 
     def slowly() -> Iterator[Entry | Rejected]:
         yield from parsed([line("A-1"), line("A-2")])
-        for number in range(1_000, 4_000):
-            time.sleep(0.0004)
+        for number in range(6_000):
+            time.sleep(0.0001)
             yield Rejected(number, "", "no customer")
 
     async with working_on(database_url) as tools:
-        await tools.store.head()
+        await imported(tools, line("A-0"))
         outcome = await OrderImport(tools, operator(), lambda _: None).run(slowly())
     assert (outcome.orders, outcome.accepted) == (2, 2)
 
@@ -369,7 +378,6 @@ async def test_an_import_ends_when_the_log_gives_no_answer(database_url: str) ->
             with pytest.raises(StoreUnavailable):
                 await OrderImport(tools, operator(), lambda _: None).run(parsed(lines))
             assert time.monotonic() - began < 10
-        assert Order
 
 
 def test_after_a_kill_in_the_middle_the_next_import_makes_it_whole(
@@ -377,29 +385,31 @@ def test_after_a_kill_in_the_middle_the_next_import_makes_it_whole(
 ) -> None:
     file = tmp_path / "orders.csv"
     lines = [
-        line(f"A-{n}", f"SKU-{(n * 7 + piece) % 500}", customer=f"c{n % 300}", price=f"{n % 50}.333")
+        line(
+            f"A-{n}", f"SKU-{(n * 7 + piece) % 500}", customer=f"c{n % 300}", price=f"{n % 50}.333"
+        )
         for n in range(2_500)
         for piece in range(2)
     ]
     file.write_text("\n".join([HEADER, *lines]))
     command = [sys.executable, "-m", "daybook", "import", "orders", str(file)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as importing:
-        while not (count := rows(database_url, "select position from log_head")[0][0]) > 200:
+        while rows(database_url, "select position from log_head")[0][0] < 500:
             assert importing.poll() is None
             time.sleep(0.005)
         importing.kill()
     half = rows(database_url, "select count(*) from events where name = 'order.imported'")[0][0]
-    assert 0 < half < 2_450, count
+    assert 0 < half < 2_500
 
     again = typed("import", "orders", str(file), "--json")
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout)
-    assert told["lines read"] == told["lines accepted"] == 4_900
+    assert told["lines read"] == told["lines accepted"] == 5_000
     assert told["orders known already"] == half
-    assert told["orders new"] == 2_450 - half
+    assert told["orders new"] == 2_500 - half
     assert unpriced(database_url) == []
     totals = "select count(*), sum(total), sum(units) from orders_v1"
-    assert rows(database_url, totals) == [(2_450, Decimal(0), 9_800)]
+    assert rows(database_url, totals) == [(2_500, Decimal("248325.00"), 10_000)]
 
 
 def unpriced(database_url: str) -> list[Any]:

@@ -148,9 +148,11 @@ def silent_after_data() -> Iterator[tuple[int, list[float]]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve_silently, args=[server, times])
         thread.start()
-        yield server.getsockname()[1], times
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield server.getsockname()[1], times
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def serve_silently(server: socket.socket, times: list[float]) -> None:
