@@ -1,4 +1,4 @@
-"""A worker process, put together: it posts every projection when woken, and looks each second.
+"""A worker process, put together: it posts views when woken and each second, and reacts.
 
 Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of its processes.
 """
@@ -14,6 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from daybook.background import start_cleaning, start_reactions
 from daybook.logs import Seldom, configure_logs
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
@@ -85,6 +86,8 @@ def start() -> None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
         raise SystemExit(message)
     run_worker(settings.database_url, settings.redis_url)
+    start_reactions(settings, settings.database_url, settings.redis_url)
+    start_cleaning(settings.database_url)
 
 
 def run_worker(database_url: str, redis_url: str) -> None:

@@ -17,7 +17,9 @@ from event_store.tracking_recorder import LogTrackingRecorder
 class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):
     """A `LogRecorder` whose inserts move a checkpoint too, both or neither."""
 
-    def __init__(self, datastore: Datastore, application: str = "", *, own_only: bool = False) -> None:
+    def __init__(
+        self, datastore: Datastore, application: str = "", *, own_only: bool = False
+    ) -> None:
         LogTrackingRecorder.__init__(self, datastore, application)
         LogRecorder.__init__(self, datastore, application, own_only=own_only)
 
