@@ -27,7 +27,8 @@ FACTORIES: dict[Side, str] = {
     "read": "daybook.api:read_side",
     "all": "daybook.api:both_sides",
 }
-WORKER_THREADS = 8
+# Each wakes as often as Redis is asked, and posting shares one interpreter lock: few are enough.
+WORKER_THREADS = 3
 # dramatiq asks Redis this often when idle, in milliseconds: the delay of a view that was idle.
 WORKER_TIMEOUT = "10"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

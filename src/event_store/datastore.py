@@ -71,7 +71,7 @@ class Datastore:
             self._lent[connection] = monotonic() + seconds
             try:
                 yield connection
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 if connection.closed:
                     raise ConnectionLost(str(error)) from error
                 raise

@@ -78,9 +78,14 @@ def checked(event: StoredEvent) -> UUID:
     """Return the stream's id of an event that the log may take from another program."""
     if event.topic in OUR_NAMES:
         raise NotSupportedError(f"{event.topic} is Daybook's own: only its commands write that.")
-    if not isinstance(event.originator_id, UUID):
-        raise NotSupportedError(f"Daybook's streams have UUIDs, and no {event.originator_id!r}.")
-    return event.originator_id
+    return stream_id_of(event.originator_id)
+
+
+def stream_id_of(originator_id: UUID | str) -> UUID:
+    """Return the stream's id of an aggregate."""
+    if not isinstance(originator_id, UUID):
+        raise NotSupportedError(f"Daybook's streams have UUIDs, and no {originator_id!r}.")
+    return originator_id
 
 
 def stream_of(

@@ -22,6 +22,7 @@ from event_store.foreign_events import (
     arguments,
     checked,
     command_of,
+    stream_id_of,
     stream_types,
     to_state,
 )
@@ -103,7 +104,7 @@ class LogRecorder(ApplicationRecorder):
         order = "desc" if desc else "asc"
         query = f"{STREAM}{self._own} order by version {order} limit %(limit)b"
         values = {
-            "stream_id": UUID(str(originator_id)),
+            "stream_id": stream_id_of(originator_id),
             "gt": -1 if gt is None else gt,
             "lte": ENDLESS if lte is None else lte,
             "limit": limit,

@@ -31,7 +31,8 @@ def schema_of(kind: type[msgspec.Struct]) -> Schema:
     (top,), classes = msgspec.json.schema_components([kind])
     for one in parts(inspect.type_info(kind)):
         if isinstance(one, inspect.StructType):
-            mark_times(one, classes[one.cls.__name__])
+            full = f"{one.cls.__module__}.{one.cls.__qualname__}"  # if two have the same short name
+            mark_times(one, classes.get(one.cls.__name__) or classes[full])
     plain: Schema = bare(top, classes)
     return plain
 
@@ -98,8 +99,9 @@ def differences(types: EventTypes, kept: Kept) -> Iterator[str]:
             yield changed(name, version, kept[name, version], schema_of(kind))
     for name, version in sorted(kept.keys() | all_before(newest)):
         yield from lost(name, version, newest.get(name, 0), types, kept)
-    for name, version in sorted(types.upcasters.keys() - types.readable):
-        yield f"The upcaster of {name} version {version} leads to no version that is stored now."
+    for name, version in sorted(types.upcasters):
+        if version >= newest.get(name, 0):
+            yield f"The upcaster of {name} version {version} leads to no version of event_types.py."
 
 
 def changed(name: str, version: int, kept: Schema, found: Schema) -> str:

@@ -1,7 +1,7 @@
 """Checkpoints of the eventsourcing package's projections: how far each has read."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
@@ -42,13 +42,17 @@ class LogTrackingRecorder(TrackingRecorder):
         row = self._datastore.run(lambda lent: lent.execute(REACHED, key, prepare=True).fetchone())
         return None if row is None else int(row[0])
 
+    def connection(self) -> AbstractContextManager[Connection[TupleRow]]:
+        """Lend a connection in autocommit, for 5 seconds: for what a view is asked."""
+        return self._datastore.connection()
+
     @contextmanager
     def tracked(self, tracking: Tracking) -> Iterator[Connection[TupleRow]]:
         """Open a transaction that moves a checkpoint, and with it does what the block writes.
 
         It has 5 seconds. Raises `IntegrityError`, before the block, as `insert_tracking` does.
         """
-        with self._datastore.connection() as connection, connection.transaction():
+        with self.connection() as connection, connection.transaction():
             self._track(connection, tracking, uuid4())
             yield connection
 

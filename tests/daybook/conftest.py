@@ -1,21 +1,25 @@
-"""What the tests of the program need: a database each, a Valkey for all of them, commands to type."""
+"""What the program's tests need: a database each, a Valkey for all, commands to type."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 
+from daybook import cli
 from daybook.services import services
 from daybook.settings import Settings
+from tests.conftest import address, run
 from tests.event_store.conftest import database_url
 from tests.stories.running import folder_for_services
 
 __all__ = ["database_url"]
 
-Typed = Callable[..., "subprocess.CompletedProcess[str]"]
+Typed = Callable[..., "Told"]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,15 @@ def redis_url(server_url: str) -> Iterator[str]:
         given = Settings(data_dir=folder / "var", database_url=server_url)
         with services(given) as found:
             yield found.redis_url
+
+
+@pytest.fixture
+def empty_database(server_url: str) -> Iterator[str]:
+    """Return the address of a database in which nothing is, not even tables."""
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {}", name)
+    yield address(server_url, name)
+    run(server_url, "drop database {} with (force)", name)
 
 
 @pytest.fixture
@@ -38,12 +51,53 @@ def environment(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, 
     }
 
 
-@pytest.fixture
-def typed(environment: dict[str, str], tmp_path: Path) -> Typed:
-    """Return what types a command and waits for its end; named arguments change the settings."""
+class Told(NamedTuple):
+    """What a command left behind."""
 
-    def run(*arguments: str, **changed: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def typed(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Typed:
+    """Return what types a command, in this process; named arguments change the settings."""
+
+    def run(*arguments: str, **changed: str) -> Told:
+        capfd.readouterr()
+        with monkeypatch.context() as here, open(os.devnull) as nothing:  # noqa: PTH123 - no file
+            for name, value in (environment | changed).items():
+                here.setenv(name, value)
+            here.setattr(sys, "argv", ["daybook", *arguments])
+            here.setattr(sys, "stdin", nothing)
+            here.setattr(cli, "configure_logs", lambda: None)  # pytest's own are to stay
+            here.chdir(tmp_path)
+            code = exit_code()
+        return Told(code, *capfd.readouterr())
+
+    return run
+
+
+def exit_code() -> int:
+    """Run the command line and return how it ends."""
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
+
+
+@pytest.fixture
+def typed_apart(environment: dict[str, str], tmp_path: Path) -> Typed:
+    """Return what types a command that is a process of its own, as people do."""
+
+    def run(*arguments: str, **changed: str) -> Told:
+        ended = subprocess.run(
             [sys.executable, "-m", "daybook", *arguments],
             env=environment | changed,
             cwd=tmp_path,
@@ -53,5 +107,6 @@ def typed(environment: dict[str, str], tmp_path: Path) -> Typed:
             timeout=60,
             check=False,
         )
+        return Told(ended.returncode, ended.stdout, ended.stderr)
 
     return run

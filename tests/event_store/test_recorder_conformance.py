@@ -113,7 +113,7 @@ class EventCounters(LogTrackingRecorder, projection.EventCountersView):
 
     def _count(self, kind: str) -> int:
         query = "select coalesce(sum(events), 0) from event_counters where kind = %s"
-        with self._datastore.connection() as connection:
+        with self.connection() as connection:
             return int(connection.execute(query, [kind]).fetchall()[0][0])
 
     def _increment(self, kind: str, tracking: Tracking) -> None:

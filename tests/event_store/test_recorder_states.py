@@ -48,7 +48,7 @@ def test_bytes_come_back_as_they_were_unless_they_are_json(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=JSON, ascii_only=some.booleans())
 def test_json_comes_back_with_the_same_values_of_the_same_types(
-    through_jsonb: Any, value: Any, ascii_only: bool
+    through_jsonb: Any, value: Any, *, ascii_only: bool
 ) -> None:
     try:
         state = json.dumps(value, ensure_ascii=ascii_only).encode()

@@ -1,4 +1,4 @@
-"""Events of older versions are read as the newest, wherever the log is read; bytes stay as they are."""
+"""Events of older versions are read as the newest, wherever the log is read; bytes stay."""
 
 from uuid import UUID
 
@@ -13,10 +13,11 @@ from event_store.event_types import (
     UnknownEvent,
     UnreadableEvent,
 )
-from event_store.loader import Loader, Wanted
+from event_store.loader import Wanted
 from event_store.reading import page
 from event_store.schemas import FILE, differences, read
 from event_store.upcasters import Data
+from reactions.recipient import events_of
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.evolved import STORED, TYPES, UPCASTERS, Moved, rule
 from tests.event_store.given import appending, change, command, noting, rows
@@ -83,14 +84,9 @@ async def test_streams_and_pages_are_upcast_and_the_bytes_stay(
         before = rows(database_url, query)
         rule(monkeypatch, TYPES)
         assert await store.load(ONE) == [LEEDS] * 3
-        assert await store.load_many([ONE]) == {ONE: [LEEDS] * 3}
         with connect(database_url, name="test") as connection:
             assert [one.event for one in page(connection, 0, 9, ["user.moved"])] == [LEEDS] * 3
-        loader = Loader(database_url)
-        loader.start()
-        (loaded,) = await loader.load([Wanted(ONE)])
-        await loader.close()
-        assert loaded.events == [LEEDS] * 3
+            assert events_of(connection, ONE) == [LEEDS] * 3
         assert rows(database_url, query) == before
 
 
@@ -132,7 +128,7 @@ async def test_a_stream_with_an_event_of_a_newer_release_is_refused_and_no_other
         with pytest.raises(UnknownEvent, match=said):
             await store.load(ONE)
         with pytest.raises(UnknownEvent, match=said):
-            await store.load_many([two, ONE])
+            await store.load_after([Wanted(two), Wanted(ONE)])
         assert len(await store.load(two)) == 1
         assert (await store.append(noting(two, 1))).position == 4
 

@@ -115,7 +115,7 @@ async def test_paid_and_cancelled_orders_have_no_deadline(
         request = CancelOrder(order_id=cancelled_id, reason="changed my mind")
         await execute(tools, STAFF, cancel_order, request)
     before = names_in_log(database_url)
-    with reacting(database_url, MailFolder(tmp_path), AT_ONCE) as reactor:
+    with reacting(database_url, MailFolder(tmp_path)) as reactor:
         finish(reactor)
     assert rows(database_url, DEADLINES) == []
     assert names_in_log(database_url) == before

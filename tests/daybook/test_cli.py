@@ -1,0 +1,385 @@
+"""The command line: help, exit codes, one sentence for what is wrong, one JSON object for programs."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from daybook.cli import app
+from daybook.operator_commands import operator
+from daybook.programs import address, answers
+from daybook.settings import Settings
+from projections.switched_on import PROJECTIONS
+from tests.daybook.conftest import Typed
+from tests.event_store.given import rows
+
+HEADER = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"
+LINES = [
+    "A-1,TEA-1,Tea,2,4.20,2024-01-01,ada,GBP",
+    "A-2,MUG-1,Mug,1,3,2024-01-02,eve,GBP",
+    "C-3,MUG-1,Mug,-1,3,2024-01-03,eve,GBP",
+    "A-4,MUG-1,Mug,1,3,2024-01-03,,GBP",
+]
+SECRET = {"DAYBOOK_ADMIN_PASSWORD": "a password for tests"}
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """Write a file of orders."""
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join([HEADER, *LINES]))
+    return path
+
+
+def commands(group: Any, *names: str) -> list[Sequence[str]]:
+    """Return the names of all commands below a group, and the group's own."""
+    below = getattr(group, "commands", {})
+    found = [line for name, one in below.items() for line in commands(one, *names, name)]
+    return [names, *found]
+
+
+def sentence(told: "subprocess.CompletedProcess[str]", code: int = 2) -> str:
+    """Return what a command says when it ends with a code: a sentence and nothing else."""
+    assert told.returncode == code, told.stderr
+    assert told.stdout == ""
+    assert told.stderr.startswith("daybook: ")
+    assert told.stderr.count("\n") == 1, told.stderr
+    return told.stderr
+
+
+def one_object(told: "subprocess.CompletedProcess[str]", code: int = 0) -> dict[str, Any]:
+    """Return the only thing that a command wrote on standard output, a JSON object in a line."""
+    assert told.returncode == code, told.stderr
+    assert told.stdout.count("\n") == 1
+    found = json.loads(told.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def change(database_url: str, statement: LiteralString) -> None:
+    """Change the database behind everybody's back."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(statement)
+
+
+ALL_COMMANDS = commands(get_command(app))
+
+
+def test_there_is_every_command_that_is_documented() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    documented = {
+        line.removeprefix("| `daybook ").partition("`")[0].partition(" --")[0]
+        for line in readme.splitlines()
+        if line.startswith("| `daybook ")
+    }
+    leaves = {" ".join(words) for words in ALL_COMMANDS}
+    names = {" ".join(word for word in one.split() if word.islower()) for one in documented}
+    assert names <= leaves
+    assert len(names) > 8
+
+
+@pytest.mark.parametrize("words", ALL_COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help(words: Sequence[str], option: str) -> None:
+    told = CliRunner().invoke(app, [*words, option])
+    assert told.exit_code == 0
+    assert "Usage:" in told.stdout
+    assert "--help" in told.stdout
+
+
+def test_help_comes_without_loading_the_servers() -> None:
+    script = "import sys, daybook.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    modules = set(loaded.stdout.decode().split())
+    assert not modules & {"granian", "litestar", "sqlalchemy", "psycopg", "dramatiq", "redis"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["projections", "rebuild"],
+        ["import", "orders"],
+        ["serve", "--side", "left"],
+        ["up", "--nonsense"],
+    ],
+)
+def test_what_cannot_be_typed_ends_with_2(words: list[str]) -> None:
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 2
+    assert "Usage:" in told.output
+
+
+def test_bad_settings_are_refused_by_name_before_anything_is_done(
+    typed: Typed, tmp_path: Path
+) -> None:
+    told = typed("projections", "status", DAYBOOK_PORT="eighty", DAYBOOK_PRT="80")
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert "DAYBOOK_PORT=eighty is not a port from 1 to 65535." in told.stderr
+    assert "DAYBOOK_PRT is not a setting of Daybook; did you mean DAYBOOK_PORT?" in told.stderr
+    assert len(told.stderr.splitlines()) == 2
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_projection_that_is_none_is_told_with_those_there_are(typed: Typed) -> None:
+    said = sentence(typed("projections", "rebuild", "sale"))
+    assert said == (
+        f"daybook: There is no projection sale: choose all or one of {', '.join(PROJECTIONS)}.\n"
+    )
+
+
+def test_a_file_that_is_none_of_orders_is_told_in_a_sentence(
+    typed: Typed, tmp_path: Path, orders: Path
+) -> None:
+    """The services are not asked, so these take no longer than Python does."""
+    assert "There is no file no.csv." in sentence(typed("import", "orders", "no.csv"))
+    assert "There is no file " in sentence(typed("import", "orders", str(tmp_path)))
+    said = sentence(typed("import", "orders", str(orders), "--format", "xml"))
+    assert "There is no format xml: choose one of online-retail, daybook." in said
+
+
+def test_a_file_that_cannot_be_read_as_orders_is_told_in_a_sentence(
+    typed: Typed, tmp_path: Path, database_url: str
+) -> None:
+    picture, torn = tmp_path / "picture.png", tmp_path / "torn.csv.gz"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9)
+    torn.write_bytes(gzip.compress("\n".join([HEADER, *LINES * 999]).encode())[:-20])
+    assert "This is not a CSV file of orders" in last(typed("import", "orders", str(picture)))
+    said = last(typed("import", "orders", str(torn)))
+    assert "The file ends or breaks at line" in said
+    assert rows(database_url, "select count(*) > 0 from events") == [(True,)]
+
+
+def last(told: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line of what a command says that has shown a bar before it failed."""
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert "Traceback" not in told.stderr
+    line = told.stderr.splitlines()[-1]
+    assert line.startswith("daybook: ")
+    return line
+
+
+def test_the_file_to_import_is_not_overwritten_by_its_refused_lines(
+    typed: Typed, orders: Path
+) -> None:
+    content = orders.read_text()
+    said = sentence(typed("import", "orders", str(orders), "--rejects", f"./{orders.name}"))
+    assert "is the file to import: choose another" in said
+    assert orders.read_text() == content
+
+
+def test_where_refused_lines_cannot_be_written_is_told(typed: Typed, orders: Path) -> None:
+    below = f"{orders}/rejects.csv"
+    assert "cannot be used: " in sentence(
+        typed("import", "orders", str(orders), "--rejects", below)
+    )
+
+
+def test_an_import_tells_one_object_and_writes_the_refused_lines(
+    typed: Typed, orders: Path, tmp_path: Path
+) -> None:
+    told = one_object(typed("import", "orders", str(orders), "--json"))
+    assert (told["lines read"], told["lines accepted"], told["lines refused"]) == (4, 2, 2)
+    assert (told["orders new"], told["customers new"], told["products new"]) == (2, 2, 2)
+    rejects = tmp_path / "var" / "imports" / "orders.csv.rejects.csv"
+    assert told["refused lines are in"] == str(rejects)
+    assert rejects.read_text().splitlines() == [
+        "line,invoice,reason",
+        "4,C-3,invoice cancelled",
+        "5,A-4,no customer",
+    ]
+    again = typed("import", "orders", str(orders))
+    assert again.returncode == 0
+    assert f"refused lines are in  {rejects}\n" in again.stdout  # in one line, however long it is
+
+
+def test_an_import_ends_with_ctrl_c_and_says_so(
+    environment: dict[str, str], tmp_path: Path, database_url: str
+) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("\n".join([HEADER, *(f"A-{n}{LINES[0][3:]}" for n in range(60_000))]))
+    with subprocess.Popen(
+        [sys.executable, "-m", "daybook", "import", "orders", str(path)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as importing:
+        while rows(database_url, "select position from log_head")[0][0] < 100:
+            time.sleep(0.01)
+        importing.send_signal(signal.SIGINT)
+        _, said = importing.communicate(timeout=20)
+    assert importing.returncode == 1
+    assert "Traceback" not in said
+    assert "Aborted" in said
+
+
+def test_the_status_of_every_view_is_one_object(typed: Typed) -> None:
+    told = one_object(typed("projections", "status", "--json"))
+    assert {one["name"] for one in told["projections"]} == set(PROJECTIONS)
+    assert all(one["events"] == 0 and one["failure"] is None for one in told["projections"])
+
+
+def test_a_view_that_stands_still_is_shown_with_its_reason_and_1(
+    typed: Typed, database_url: str
+) -> None:
+    """The reason is the text of an exception: it may hold what looks like markup."""
+    reason = "LookupError: orders_v1 has no row ([/bold]) [red]"
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "update projection_checkpoints set failure = %s where name = 'orders'", [reason]
+        )
+    told = one_object(typed("projections", "status", "--json"), 1)
+    failures = {one["name"]: one["failure"] for one in told["projections"]}
+    assert failures == dict.fromkeys(PROJECTIONS) | {"orders": reason}
+    shown = typed("projections", "status", COLUMNS="200")
+    assert shown.returncode == 1
+    assert f"stands still: {reason}" in shown.stdout
+
+
+def test_a_rebuild_of_all_is_one_object(typed: Typed, orders: Path) -> None:
+    assert typed("import", "orders", str(orders)).returncode == 0
+    told = one_object(typed("projections", "rebuild", "all", "--json"))
+    assert [one["name"] for one in told["projections"]] == list(PROJECTIONS)
+    made = {table: rows for one in told["projections"] for table, rows in one["rows"].items()}
+    assert made["orders_v1"] == {"before": 2, "now": 2}
+    shown = typed("projections", "rebuild", "orders")
+    assert shown.returncode == 0
+    assert "orders_v1" in shown.stdout
+
+
+def test_a_view_that_cannot_be_made_anew_is_told_and_the_old_one_stays(
+    typed: Typed, database_url: str, orders: Path
+) -> None:
+    assert typed("import", "orders", str(orders)).returncode == 0
+    change(database_url, "delete from events where name = 'user.imported'")
+    told = typed("projections", "rebuild", "sales_by_customer", "--json")
+    if told.returncode == 0:  # it holds its own of each name, so nothing was missing
+        change(database_url, "update events set data = '{}' where name = 'order.imported'")
+        told = typed("projections", "rebuild", "sales_by_customer", "--json")
+    assert told.returncode == 1
+    assert told.stdout == ""
+    assert "daybook: Projection sales_by_customer stands still: the old view stays" in told.stderr
+
+
+def test_a_view_that_stands_still_during_an_import_is_told_with_1_and_logs_keep_to_stderr(
+    typed: Typed, database_url: str, orders: Path
+) -> None:
+    change(database_url, "alter table orders_v1 add check (total < 5)")
+    told = typed("import", "orders", str(orders), "--json")
+    assert told.returncode == 1
+    assert told.stdout == ""
+    assert "daybook: Projection orders stands still: CheckViolation" in told.stderr
+    logged = [json.loads(line) for line in told.stderr.splitlines() if line.startswith("{")]
+    assert [one["event"] for one in logged] == ["projection_failed"]
+    assert rows(database_url, "select count(*) from events where name = 'order.imported'") == [(2,)]
+    assert typed("projections", "status").returncode == 1
+
+
+def test_an_administrator_is_made_once(typed: Typed, database_url: str) -> None:
+    email = "root@daybook.example"
+    made = typed("users", "create-admin", "--email", email, **SECRET)
+    assert made.returncode == 0, made.stderr
+    [(user_id, role)] = rows(
+        database_url, "select stream_id::text, data ->> 'role' from events limit 1"
+    )
+    assert made.stdout == f"Administrator {email} has the id {user_id}.\n"
+    assert role == "admin"
+    taken = typed("users", "create-admin", "--email", email.upper(), **SECRET)
+    said = sentence(taken, 1)
+    assert said == "daybook: This e-mail address belongs to another account.\n"
+    assert rows(database_url, "select count(*) from events where name = 'user.registered'") == [
+        (1,)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "said"),
+    [
+        ("nobody", SECRET["DAYBOOK_ADMIN_PASSWORD"], "This is not an e-mail address."),
+        ("root@daybook.example", "short", "A password has 8 to 128 characters."),
+    ],
+)
+def test_an_administrator_needs_an_address_and_a_password(
+    typed: Typed, email: str, password: str, said: str
+) -> None:
+    told = typed("users", "create-admin", "--email", email, DAYBOOK_ADMIN_PASSWORD=password)
+    assert sentence(told, 1) == f"daybook: {said}\n"
+
+
+def test_without_a_terminal_no_password_can_be_asked_for(typed: Typed) -> None:
+    told = typed("users", "create-admin", "--email", "root@daybook.example")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_one_sentence_without_its_password(
+    typed: Typed,
+) -> None:
+    said = sentence(
+        typed("projections", "status", DAYBOOK_DATABASE_URL="postgresql://me:hush@127.0.0.1:1/x")
+    )
+    assert "Postgres at DAYBOOK_DATABASE_URL=postgresql://me:***@127.0.0.1:1/x cannot be" in said
+
+
+def test_the_workers_end_with_0_when_they_are_told_to_stop(
+    environment: dict[str, str], database_url: str
+) -> None:
+    """As Ctrl-C does it: the signal goes to the whole foreground group."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "daybook", "work"], env=environment, process_group=0
+    ) as working:
+        connected = (
+            "select count(*) > 0 from pg_stat_activity where application_name = 'daybook worker'"
+        )
+        connected += " and datname = current_database()"
+        while rows(database_url, connected) != [(True,)]:  # type: ignore[arg-type]  # our own text
+            assert working.poll() is None
+            time.sleep(0.05)
+        os.killpg(working.pid, signal.SIGINT)
+        assert working.wait(20) == 0
+
+
+def test_the_address_of_the_api_is_one_that_a_browser_finds() -> None:
+    assert address(Settings(host="0.0.0.0", port=1)) == "http://127.0.0.1:1"
+    assert address(Settings(host="::1", port=1)) == "http://[::1]:1"
+    assert address(Settings(host="daybook.example", port=1)) == "http://daybook.example:1"
+
+
+def test_the_api_is_looked_for_here_and_not_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "health").mkdir()
+    (tmp_path / "health" / "ready").write_text("{}")
+    server = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    with subprocess.Popen(
+        server, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as serving:
+        assert serving.stdout is not None
+        port = int(serving.stdout.readline().split()[5])
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        assert answers(Settings(port=port))
+        serving.kill()
+    assert not answers(Settings(port=port))
+
+
+def test_an_operator_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the user's number may stand in no list of users."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert operator().actor_id == f"operator:{os.getuid()}"

@@ -1,0 +1,137 @@
+"""Migrations: many at once, again, killed in the middle, and databases that are not for us."""
+
+import subprocess
+import sys
+import time
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from daybook.migrate import LOCK, NewerDatabase, migrate, newest_revision
+from projections.status import statuses
+from projections.switched_on import PROJECTIONS
+from tests.conftest import address
+from tests.daybook.conftest import Typed
+from tests.event_store.given import rows
+
+MIGRATE = "import sys; from daybook.migrate import migrate; print(migrate(sys.argv[1]))"
+
+
+def migrating(database_url: str) -> "subprocess.Popen[str]":
+    """Start a process that migrates."""
+    return subprocess.Popen(
+        [sys.executable, "-c", MIGRATE, database_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    """Wait for it to succeed; return the revision that it told."""
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return told.strip()
+
+
+def tables(database_url: str) -> list[str]:
+    """Return the names of all tables with their columns."""
+    query = """
+        select table_schema || '.' || table_name || '.' || column_name || ' ' || data_type
+          from information_schema.columns
+         where table_schema in ('public', 'rebuilding') order by 1
+    """
+    return [name for (name,) in rows(database_url, query)]
+
+
+def test_eight_processes_at_once_on_an_empty_database_all_come_up(
+    empty_database: str, database_url: str
+) -> None:
+    started = [migrating(empty_database) for _ in range(8)]
+    assert [finish(process) for process in started] == [newest_revision()] * 8
+    assert tables(empty_database) == tables(database_url) != []
+    assert rows(empty_database, "select version_num from alembic_version") == [(newest_revision(),)]
+    with psycopg.connect(empty_database) as connection:
+        assert {one.name for one in statuses(connection)} == set(PROJECTIONS)
+    locks = "select count(*) from pg_locks where locktype = 'advisory' and database = ("
+    locks += "select oid from pg_database where datname = current_database())"
+    wait_for(empty_database, locks, 0)
+
+
+def wait_for(database_url: str, query: str, expected: int) -> None:
+    """Wait until a query answers a number."""
+    deadline = time.monotonic() + 5
+    while rows(database_url, query)[0][0] != expected:  # type: ignore[arg-type]  # our own text
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_second_call_does_nothing(database_url: str) -> None:
+    before = rows(database_url, "select xmin::text from alembic_version")
+    assert migrate(database_url) == newest_revision()
+    assert rows(database_url, "select xmin::text from alembic_version") == before
+
+
+def test_whoever_comes_second_waits_for_the_first(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as first:
+        first.execute("select pg_advisory_lock(%s)", [LOCK])
+        second = migrating(empty_database)
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        wait_for(empty_database, waiting, 1)
+        assert tables(empty_database) == []
+    assert finish(second) == newest_revision()
+
+
+def test_a_migration_that_is_killed_leaves_nothing_half_done(empty_database: str) -> None:
+    """Held up in its middle by a lock that another session has on what it wants to make."""
+    with psycopg.connect(empty_database) as other:
+        other.execute("create table projection_checkpoints (name text)")
+        killed = migrating(empty_database)
+        waiting = "select count(*) from pg_locks where not granted"
+        wait_for(empty_database, waiting, 1)
+        killed.kill()
+        killed.communicate()
+        other.rollback()
+    assert migrate(empty_database) == newest_revision()
+    with psycopg.connect(empty_database) as connection:
+        assert len(statuses(connection)) == len(PROJECTIONS)
+
+
+def test_a_database_of_a_newer_release_is_refused_and_left_alone(
+    database_url: str, typed: Typed
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    with pytest.raises(NewerDatabase, match=r"at revision 9999 .* run the newer release"):
+        migrate(database_url)
+    assert rows(database_url, "select version_num from alembic_version") == [("9999",)]
+    told = typed("migrate")
+    assert told.returncode == 2
+    assert "The database is at revision 9999" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_user_who_may_not_make_tables_is_told_so(empty_database: str, typed: Typed) -> None:
+    name = f"guest_{uuid4().hex[:12]}"
+    role = sql.Identifier(name)
+    with psycopg.connect(empty_database, autocommit=True) as owner:
+        owner.execute(sql.SQL("create role {} login password 'nothing'").format(role))
+        try:
+            guest = make_url(empty_database).set(username=name, password="nothing")
+            told = typed("migrate", DAYBOOK_DATABASE_URL=guest.render_as_string(False))
+        finally:
+            owner.execute(sql.SQL("drop role {}").format(role))
+    assert told.returncode == 2
+    assert "permission denied for schema public" in told.stderr
+    assert "connect as the database's owner" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_database_that_is_not_there_is_one_sentence(server_url: str, typed: Typed) -> None:
+    told = typed("migrate", DAYBOOK_DATABASE_URL=address(server_url, "nowhere"))
+    assert told.returncode == 2
+    assert 'database "nowhere" does not exist' in told.stderr
+    assert told.stderr.count("\n") == 1
