@@ -2,6 +2,8 @@
 
 import threading
 import time
+from email.headerregistry import Address
+from email.utils import parseaddr
 
 import psycopg
 import structlog
@@ -11,10 +13,8 @@ from daybook.wakeups import Herald
 from event_store.connections import connect
 from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys
 from projections.switched_on import PROJECTIONS
-from reactions.mail_folder import MailFolder
-from reactions.mailing import Outlet
+from reactions.mailing import outlet_for
 from reactions.reactor import Reactor
-from reactions.smtp_server import SmtpServer
 
 SECONDS_BETWEEN_CLEANINGS = 60.0
 
@@ -26,7 +26,11 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str) -> No
     herald = Herald(redis_url, PROJECTIONS)
     herald.start()
     reactor = Reactor(
-        database_url, outlet_of(settings), settings.payment_window, on_append=herald.tell
+        database_url,
+        outlet_for(settings.smtp_url, settings.data_dir.absolute()),
+        settings.payment_window,
+        sender=sender_of(settings.mail_from),
+        on_append=herald.tell,
     )
     reactor.open()
     threading.Thread(
@@ -34,11 +38,10 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str) -> No
     ).start()
 
 
-def outlet_of(settings: Settings) -> Outlet:
-    """Return where mails go: to an SMTP server, or into a folder of files."""
-    if settings.smtp_url is not None:
-        return SmtpServer(settings.smtp_url)
-    return MailFolder(settings.data_dir.absolute() / "mail")
+def sender_of(text: str) -> Address:
+    """Return the sender of mails: an address, with a name before it or not."""
+    name, address = parseaddr(text)
+    return Address(display_name=name, addr_spec=address)
 
 
 def start_cleaning(database_url: str) -> None:

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
+    mail_from: str = "Daybook <no-reply@daybook.invalid>"
 
     def __repr__(self) -> str:
         return f"Settings({self.masked()})"
@@ -279,5 +280,9 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
         _url("smtp", "smtps"),
+    ),
+    "DAYBOOK_MAIL_FROM": (
+        "a sender such as Daybook <no-reply@example.com>, in ASCII",
+        _matching(r"[A-Za-z0-9 .,'_-]*<[!-;=?-~]+@[A-Za-z0-9.-]+>|[!-;=?-~]+@[A-Za-z0-9.-]+"),
     ),
 }

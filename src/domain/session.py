@@ -106,8 +106,12 @@ def start(user_id: UUID, user: User, digest: str, expires_at: datetime) -> list[
 
 def outlived(session_id: UUID, session: Session, user: User) -> bool:
     """Tell whether the account ended this session by a new password or role, or by closing."""
-    older = session.user_version < user.sessions_ended_at
-    return user.status == "closed" or (older and user.kept_session != session_id)
+    is_another = user.kept_session != session_id
+    return (
+        user.status == "closed"
+        or session.user_version < user.sessions_ended_at
+        or (is_another and session.user_version < user.other_sessions_ended_at)
+    )
 
 
 def is_reuse(session: Session, digest: str) -> bool:

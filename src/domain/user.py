@@ -80,7 +80,11 @@ Event = (
 
 
 class User(msgspec.Struct, frozen=True):
-    """The account as the events left it. `sessions_ended_at` is a version of this stream."""
+    """The account as the events left it.
+
+    Sessions from before version `sessions_ended_at` have ended, and those from before
+    `other_sessions_ended_at` unless it is `kept_session`.
+    """
 
     email: str
     name: str
@@ -89,6 +93,7 @@ class User(msgspec.Struct, frozen=True):
     status: Status = "active"
     version: int = 1
     sessions_ended_at: int = 0
+    other_sessions_ended_at: int = 0
     kept_session: UUID | None = None
 
 
@@ -112,17 +117,13 @@ def evolve(user: User | None, event: Event) -> User:  # noqa: PLR0911 - one answ
                 user,
                 password_hash=hashed,
                 version=version,
-                sessions_ended_at=version,
+                other_sessions_ended_at=version,
                 kept_session=kept,
             )
         case UserRoleChanged(role):
-            return change(
-                user, role=role, version=version, sessions_ended_at=version, kept_session=None
-            )
+            return change(user, role=role, version=version, sessions_ended_at=version)
         case UserClosed():
-            return change(
-                user, status="closed", version=version, sessions_ended_at=version, kept_session=None
-            )
+            return change(user, status="closed", version=version, sessions_ended_at=version)
         case _:
             assert_never(event)
 

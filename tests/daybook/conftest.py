@@ -71,6 +71,8 @@ def typed(
     def run(*arguments: str, **changed: str) -> Told:
         capfd.readouterr()
         with monkeypatch.context() as here, open(os.devnull) as nothing:  # noqa: PTH123 - no file
+            for name in [name for name in os.environ if "DAYBOOK" in name]:
+                here.delenv(name)
             for name, value in (environment | changed).items():
                 here.setenv(name, value)
             here.setattr(sys, "argv", ["daybook", *arguments])

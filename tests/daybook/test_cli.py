@@ -1,4 +1,4 @@
-"""The command line: help, exit codes, one sentence for what is wrong, one JSON object for programs."""
+"""The command line: help, exit codes, a sentence for what is wrong, JSON for programs."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from daybook.operator_commands import operator
 from daybook.programs import address, answers
 from daybook.settings import Settings
 from projections.switched_on import PROJECTIONS
-from tests.daybook.conftest import Typed
+from tests.daybook.conftest import Told, Typed
 from tests.event_store.given import rows
 
 HEADER = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"
@@ -31,6 +31,7 @@ LINES = [
     "C-3,MUG-1,Mug,-1,3,2024-01-03,eve,GBP",
     "A-4,MUG-1,Mug,1,3,2024-01-03,,GBP",
 ]
+CONNECTED = "select application_name from pg_stat_activity where datname = current_database()"
 SECRET = {"DAYBOOK_ADMIN_PASSWORD": "a password for tests"}
 
 
@@ -49,7 +50,7 @@ def commands(group: Any, *names: str) -> list[Sequence[str]]:
     return [names, *found]
 
 
-def sentence(told: "subprocess.CompletedProcess[str]", code: int = 2) -> str:
+def sentence(told: Told, code: int = 2) -> str:
     """Return what a command says when it ends with a code: a sentence and nothing else."""
     assert told.returncode == code, told.stderr
     assert told.stdout == ""
@@ -58,7 +59,7 @@ def sentence(told: "subprocess.CompletedProcess[str]", code: int = 2) -> str:
     return told.stderr
 
 
-def one_object(told: "subprocess.CompletedProcess[str]", code: int = 0) -> dict[str, Any]:
+def one_object(told: Told, code: int = 0) -> dict[str, Any]:
     """Return the only thing that a command wrote on standard output, a JSON object in a line."""
     assert told.returncode == code, told.stderr
     assert told.stdout.count("\n") == 1
@@ -162,7 +163,7 @@ def test_a_file_that_cannot_be_read_as_orders_is_told_in_a_sentence(
     assert rows(database_url, "select count(*) > 0 from events") == [(True,)]
 
 
-def last(told: "subprocess.CompletedProcess[str]") -> str:
+def last(told: Told) -> str:
     """Return the last line of what a command says that has shown a bar before it failed."""
     assert told.returncode == 2
     assert told.stdout == ""
@@ -183,15 +184,14 @@ def test_the_file_to_import_is_not_overwritten_by_its_refused_lines(
 
 def test_where_refused_lines_cannot_be_written_is_told(typed: Typed, orders: Path) -> None:
     below = f"{orders}/rejects.csv"
-    assert "cannot be used: " in sentence(
-        typed("import", "orders", str(orders), "--rejects", below)
-    )
+    told = typed("import", "orders", str(orders), "--rejects", below)
+    assert "cannot be used: " in sentence(told)
 
 
 def test_an_import_tells_one_object_and_writes_the_refused_lines(
-    typed: Typed, orders: Path, tmp_path: Path
+    typed_apart: Typed, orders: Path, tmp_path: Path
 ) -> None:
-    told = one_object(typed("import", "orders", str(orders), "--json"))
+    told = one_object(typed_apart("import", "orders", str(orders), "--json"))
     assert (told["lines read"], told["lines accepted"], told["lines refused"]) == (4, 2, 2)
     assert (told["orders new"], told["customers new"], told["products new"]) == (2, 2, 2)
     rejects = tmp_path / "var" / "imports" / "orders.csv.rejects.csv"
@@ -201,7 +201,7 @@ def test_an_import_tells_one_object_and_writes_the_refused_lines(
         "4,C-3,invoice cancelled",
         "5,A-4,no customer",
     ]
-    again = typed("import", "orders", str(orders))
+    again = typed_apart("import", "orders", str(orders))
     assert again.returncode == 0
     assert f"refused lines are in  {rejects}\n" in again.stdout  # in one line, however long it is
 
@@ -221,9 +221,8 @@ def test_an_import_ends_with_ctrl_c_and_says_so(
             time.sleep(0.01)
         importing.send_signal(signal.SIGINT)
         _, said = importing.communicate(timeout=20)
-    assert importing.returncode == 1
+    assert importing.returncode == 130  # 128 + SIGINT, as shells count
     assert "Traceback" not in said
-    assert "Aborted" in said
 
 
 def test_the_status_of_every_view_is_one_object(typed: Typed) -> None:
@@ -275,10 +274,10 @@ def test_a_view_that_cannot_be_made_anew_is_told_and_the_old_one_stays(
 
 
 def test_a_view_that_stands_still_during_an_import_is_told_with_1_and_logs_keep_to_stderr(
-    typed: Typed, database_url: str, orders: Path
+    typed: Typed, typed_apart: Typed, database_url: str, orders: Path
 ) -> None:
     change(database_url, "alter table orders_v1 add check (total < 5)")
-    told = typed("import", "orders", str(orders), "--json")
+    told = typed_apart("import", "orders", str(orders), "--json")
     assert told.returncode == 1
     assert told.stdout == ""
     assert "daybook: Projection orders stands still: CheckViolation" in told.stderr
@@ -292,17 +291,14 @@ def test_an_administrator_is_made_once(typed: Typed, database_url: str) -> None:
     email = "root@daybook.example"
     made = typed("users", "create-admin", "--email", email, **SECRET)
     assert made.returncode == 0, made.stderr
-    [(user_id, role)] = rows(
-        database_url, "select stream_id::text, data ->> 'role' from events limit 1"
-    )
+    found = "select stream_id, data ->> 'role' from events where name = 'user.registered'"
+    [(user_id, role)] = rows(database_url, found)
     assert made.stdout == f"Administrator {email} has the id {user_id}.\n"
     assert role == "admin"
     taken = typed("users", "create-admin", "--email", email.upper(), **SECRET)
     said = sentence(taken, 1)
     assert said == "daybook: This e-mail address belongs to another account.\n"
-    assert rows(database_url, "select count(*) from events where name = 'user.registered'") == [
-        (1,)
-    ]
+    assert len(rows(database_url, found)) == 1
 
 
 @pytest.mark.parametrize(
@@ -319,8 +315,8 @@ def test_an_administrator_needs_an_address_and_a_password(
     assert sentence(told, 1) == f"daybook: {said}\n"
 
 
-def test_without_a_terminal_no_password_can_be_asked_for(typed: Typed) -> None:
-    told = typed("users", "create-admin", "--email", "root@daybook.example")
+def test_without_a_terminal_no_password_can_be_asked_for(typed_apart: Typed) -> None:
+    told = typed_apart("users", "create-admin", "--email", "root@daybook.example")
     assert told.returncode == 1
     assert "Traceback" not in told.stderr
 
@@ -341,11 +337,7 @@ def test_the_workers_end_with_0_when_they_are_told_to_stop(
     with subprocess.Popen(
         [sys.executable, "-m", "daybook", "work"], env=environment, process_group=0
     ) as working:
-        connected = (
-            "select count(*) > 0 from pg_stat_activity where application_name = 'daybook worker'"
-        )
-        connected += " and datname = current_database()"
-        while rows(database_url, connected) != [(True,)]:  # type: ignore[arg-type]  # our own text
+        while ("daybook worker",) not in rows(database_url, CONNECTED):
             assert working.poll() is None
             time.sleep(0.05)
         os.killpg(working.pid, signal.SIGINT)
@@ -353,7 +345,7 @@ def test_the_workers_end_with_0_when_they_are_told_to_stop(
 
 
 def test_the_address_of_the_api_is_one_that_a_browser_finds() -> None:
-    assert address(Settings(host="0.0.0.0", port=1)) == "http://127.0.0.1:1"
+    assert address(Settings(host="0.0.0.0", port=1)) == "http://127.0.0.1:1"  # noqa: S104 - not bound here
     assert address(Settings(host="::1", port=1)) == "http://[::1]:1"
     assert address(Settings(host="daybook.example", port=1)) == "http://daybook.example:1"
 

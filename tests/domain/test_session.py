@@ -98,6 +98,13 @@ def test_a_kept_session_ends_with_the_next_change_of_password_or_role() -> None:
     assert outlived(LAPTOP, session_since(1), promoted)
 
 
+def test_a_session_that_a_new_role_ended_is_not_revived_by_a_new_password() -> None:
+    demoted = user_evolve(USER, UserRoleChanged("staff", "customer"))
+    changed = user_evolve(demoted, UserPasswordChanged("$argon2id$2", LAPTOP))
+    assert outlived(LAPTOP, session_since(1), changed)
+    assert not outlived(LAPTOP, session_since(2), changed)
+
+
 def test_a_new_name_ends_no_session() -> None:
     assert not outlived(LAPTOP, session_since(1), user_evolve(USER, UserRenamed("Al")))
 

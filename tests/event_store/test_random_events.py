@@ -48,7 +48,6 @@ def test_any_event_comes_back_as_it_was(kind: type[Event]) -> None:
         name, schema_version, data = encode(event)
         found = decode(name, schema_version, data)
         assert found == event
-        assert repr(found) == repr(event)
-        assert encode(found) == (name, schema_version, data)
+        assert encode(found) == (name, schema_version, data)  # 1.0 equals 1.00, but is not it
 
     comes_back()
