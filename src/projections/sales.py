@@ -4,16 +4,30 @@ Money is kept apart by currency. An order's revenue is its total, which was roun
 a product is the exact sum of its lines, which was not.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, date
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal
 
-from sqlalchemy import Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Numeric,
+    Subquery,
+    Table,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 
 from domain import order
 from event_store.event_types import Event
 from event_store.records import Recorded
-from projections.projection import Key, Row, Rows
+from projections.listing import Filter, as_is
+from projections.projection import Key, Row, Rows, key_columns
 
 EVENTS: list[type[Event]] = [
     order.OrderPlaced,
@@ -47,8 +61,44 @@ def units_of(sale: order.Sale) -> int:
     return sum(line.quantity for line in sale.lines)
 
 
-def row_to_add_to(rows: Rows, table: Table, key: Key, make: Callable[[], Row]) -> Row:
-    """Return the row with a key to change, a new one if there is none."""
+def counters() -> list[Column[Any]]:
+    """Return the columns that every sales table adds up, by a key that ends in day and currency."""
+    return [Column("orders", Integer), Column("units", BigInteger), Column("revenue", Numeric)]
+
+
+def enter(  # noqa: PLR0913 - a booking is these facts
+    rows: Rows, table: Table, key: Key, *, sign: int, units: int, revenue: Decimal
+) -> None:
+    """Add an order to the row with a key, or take it out (-1); the row is made if there is none."""
     if rows.find(table, *key) is None:
-        rows.put(table, make())
-    return rows.change(table, *key)
+        nothing: Row = {"orders": 0, "units": 0, "revenue": Decimal()}
+        rows.put(table, dict(zip(key_columns(table), key, strict=True)) | nothing)
+    row = rows.change(table, *key)
+    row["orders"] += sign
+    row["units"] += sign * units
+    row["revenue"] += sign * revenue
+
+
+def period(table: Table) -> dict[str, Filter]:
+    """Return the filters of a report: days from and to, both included."""
+    return {
+        "from": (table.c.day >= bindparam("from"), as_is),
+        "to": (table.c.day <= bindparam("to"), as_is),
+    }
+
+
+def summed(table: Table, by: str, conditions: Sequence[ColumnElement[bool]]) -> Subquery:
+    """Return the sums over the days by a column and currency, where anything is left."""
+    return (
+        select(
+            table.c[by],
+            table.c.currency,
+            func.sum(table.c.orders).label("orders"),
+            cast(func.sum(table.c.units), BigInteger).label("units"),
+            func.sum(table.c.revenue).label("revenue"),
+        )
+        .where(*conditions)
+        .group_by(table.c[by], table.c.currency)
+        .having(func.sum(table.c.orders) > 0)
+        .subquery("sums")
+    )

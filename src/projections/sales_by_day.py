@@ -2,39 +2,32 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     Date,
-    Integer,
     MetaData,
-    Numeric,
     Select,
     Table,
     Text,
-    bindparam,
     select,
 )
 
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, as_is
+from projections.listing import Listing
 from projections.projection import Place, Projection, Row, Rows
-from projections.sales import EVENTS, booking_of, day_of, row_to_add_to, units_of
+from projections.sales import EVENTS, booking_of, counters, day_of, enter, period, units_of
 
 SALES = Table(
     "sales_by_day_v1",
     MetaData(),
     Column("day", Date, primary_key=True),
     Column("currency", Text, primary_key=True),
-    Column("orders", Integer),
-    Column("units", BigInteger),
-    Column("revenue", Numeric),
+    *counters(),
 )
 
 
@@ -52,15 +45,7 @@ def fold(rows: Rows, recorded: Recorded) -> None:
         return
     sale, sign = booking
     key = (day_of(sale), sale.total.currency)
-    row = row_to_add_to(rows, SALES, key, lambda: empty_row(*key))
-    row["orders"] += sign
-    row["units"] += sign * units_of(sale)
-    row["revenue"] += sign * sale.total.amount
-
-
-def empty_row(day: date, currency: str) -> Row:
-    """Return the row of a day on which nothing was sold yet."""
-    return {"day": day, "currency": currency, "orders": 0, "units": 0, "revenue": Decimal()}
+    enter(rows, SALES, key, sign=sign, units=units_of(sale), revenue=sale.total.amount)
 
 
 PROJECTION = Projection(
@@ -91,10 +76,7 @@ def days_with_sales(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
 LISTING = Listing(
     projection=PROJECTION,
     select=days_with_sales,
-    filters={
-        "from": (SALES.c.day >= bindparam("from"), as_is),
-        "to": (SALES.c.day <= bindparam("to"), as_is),
-    },
+    filters=period(SALES),
     sorts={"date": "day", "orders": "orders", "units": "units", "revenue": "revenue"},
     tie=["day", "currency"],
     default_sort="date",

@@ -2,36 +2,29 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     Date,
-    Integer,
     MetaData,
-    Numeric,
     Select,
     Table,
     Text,
     Uuid,
-    bindparam,
-    cast,
-    func,
     select,
 )
 
 from domain import order, product
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, as_is
+from projections.listing import Listing
 from projections.projection import Key, Place, Projection, Row, Rows
-from projections.sales import EVENTS, booking_of, day_of, row_to_add_to
+from projections.sales import EVENTS, booking_of, counters, day_of, enter, period, summed
 
 METADATA = MetaData()
 SALES = Table(
@@ -40,9 +33,7 @@ SALES = Table(
     Column("product_id", Uuid, primary_key=True),
     Column("day", Date, primary_key=True),
     Column("currency", Text, primary_key=True),
-    Column("orders", Integer),
-    Column("units", BigInteger),
-    Column("revenue", Numeric),
+    *counters(),
 )
 NAMES = Table(
     "sales_by_product_names_v1",
@@ -83,22 +74,9 @@ def fold(rows: Rows, recorded: Recorded) -> None:
         return
     sale, sign = booking
     for key, lines in lines_by_key(sale).items():
-        row = row_to_add_to(rows, SALES, key, lambda key=key: empty_row(*key))  # type: ignore[misc]  # mypy does not infer the default of a lambda
-        row["orders"] += sign
-        row["units"] += sign * sum(line.quantity for line in lines)
-        row["revenue"] += sign * sum((line.amount for line in lines), Decimal())
-
-
-def empty_row(product_id: UUID, day: date, currency: str) -> Row:
-    """Return the row of a product that was not sold on a day yet."""
-    return {
-        "product_id": product_id,
-        "day": day,
-        "currency": currency,
-        "orders": 0,
-        "units": 0,
-        "revenue": Decimal(),
-    }
+        units = sum(line.quantity for line in lines)
+        revenue = sum((line.amount for line in lines), Decimal())
+        enter(rows, SALES, key, sign=sign, units=units, revenue=revenue)
 
 
 PROJECTION = Projection(
@@ -136,19 +114,7 @@ def product_sales_view(row: Row) -> ProductSalesView:
 
 def totals_by_product(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Return the sums over the days, of products that were sold on them."""
-    sums = (
-        select(
-            SALES.c.product_id,
-            SALES.c.currency,
-            func.sum(SALES.c.orders).label("orders"),
-            cast(func.sum(SALES.c.units), BigInteger).label("units"),
-            func.sum(SALES.c.revenue).label("revenue"),
-        )
-        .where(*conditions)
-        .group_by(SALES.c.product_id, SALES.c.currency)
-        .having(func.sum(SALES.c.orders) > 0)
-        .subquery("sums")
-    )
+    sums = summed(SALES, "product_id", conditions)
     return select(*sums.c, NAMES.c.sku, NAMES.c.name).select_from(
         sums.join(NAMES, NAMES.c.product_id == sums.c.product_id)
     )
@@ -157,10 +123,7 @@ def totals_by_product(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
 LISTING = Listing(
     projection=PROJECTION,
     select=totals_by_product,
-    filters={
-        "from": (SALES.c.day >= bindparam("from"), as_is),
-        "to": (SALES.c.day <= bindparam("to"), as_is),
-    },
+    filters=period(SALES),
     sorts={
         "revenue": "revenue",
         "units": "units",
