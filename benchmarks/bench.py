@@ -28,7 +28,7 @@ class Bench:
     @property
     def seconds(self) -> float:
         """How long a side is measured in a round."""
-        return 1 if self.quick else 3.5
+        return 1 if self.quick else 3
 
     def say(self, line: str) -> None:
         """Tell the person who waits."""

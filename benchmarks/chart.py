@@ -15,14 +15,14 @@ def drawn(report: Report) -> str:
     """Return the chart."""
     rows = [finding for finding in report.findings if finding.base]
     height = TOP + ROW * len(rows) + 30
+    size = f'width="{LEFT + WIDTH + 90}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 90}" height="{height}"'
-        ' font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
         text(16, 24, "Daybook: ratios of one run", size=16),
         text(16, 44, f"{report.started_at}; bar: median, line: lowest to highest, mark: target"),
         *(grid(tick, height) for tick in TICKS),
-        *(line for number, row in enumerate(rows) for line in bar(row, TOP + ROW * number)),
+        *(part for number, row in enumerate(rows) for part in bar(row, TOP + ROW * number)),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -37,41 +37,44 @@ def place(ratio: float) -> float:
 
 def grid(tick: float, height: int) -> str:
     """Draw the line of a ratio."""
-    x = place(tick)
-    colour = "#888" if tick == 1 else "#ddd"
-    return (
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - 24}" stroke="{colour}"/>'
-        + text(x, height - 10, f"{tick:g}", anchor="middle")
+    x, colour = place(tick), "#888" if tick == 1 else "#ddd"
+    return line(x, x, TOP - 6, height - 24, colour) + text(
+        x, height - 10, f"{tick:g}", anchor="middle"
     )
 
 
 def bar(finding: Finding, top: int) -> list[str]:
     """Draw one row."""
-    ratios = finding.ratios()
+    ratios, y = finding.ratios(), top + ROW / 2
     middle = median(ratios)
     colour = {True: MET, False: MISSED, None: PLAIN}[finding.met()]
     start, end = sorted((place(1), place(middle)))
-    y = top + ROW / 2
-    lines = [
-        text(LEFT - 10, y + 4, f"{finding.part}: {finding.what} / {finding.against}", anchor="end"),
-        f'<rect x="{start:.1f}" y="{top + 4}" width="{max(end - start, 1):.1f}"'
-        f' height="{ROW - 8}" fill="{colour}"/>',
-        f'<line x1="{place(min(ratios)):.1f}" x2="{place(max(ratios)):.1f}" y1="{y}" y2="{y}"'
-        ' stroke="black" stroke-width="2"/>',
+    label = f"{finding.part}: {finding.what} / {finding.against}"
+    drawn = [
+        text(LEFT - 10, y + 4, label, anchor="end"),
+        box(start, top + 4, max(end - start, 1), ROW - 8, colour),
+        line(place(min(ratios)), place(max(ratios)), y, y, "black", 2),
         text(LEFT + WIDTH + 10, y + 4, f"{middle:.2f}"),
     ]
     if finding.target is not None:
         x = place(finding.target)
-        lines.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + ROW}" stroke="black"'
-            ' stroke-width="3"/>'
-        )
-    return lines
+        drawn.append(line(x, x, top, top + ROW, "black", 3))
+    return drawn
+
+
+def box(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """Draw a filled box."""
+    size = f'width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{colour}"/>'
+
+
+def line(x1: float, x2: float, y1: float, y2: float, colour: str, width: int = 1) -> str:  # noqa: PLR0913, PLR0917 - two points
+    """Draw a line."""
+    ends = f'x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 12) -> str:
     """Write words."""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">'
-        f"{escape(words)}</text>"
-    )
+    where = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'
+    return f"<text {where}>{escape(words)}</text>"

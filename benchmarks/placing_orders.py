@@ -51,13 +51,13 @@ def sides_of(shop: Shop) -> Sides:
     }
 
 
-def in_turn(bench: Bench, sides: Sides, connections: tuple[int, ...]) -> Results:
+def in_turn(bench: Bench, sides: Sides, connections: tuple[int, ...], part: str = PART) -> Results:
     """Send A B A B, so that what else the machine does falls on all sides alike."""
     results: Results = defaultdict(list)
     for side in sides.values():
         load.send(side(), 32, 1)
     for count in connections:
-        bench.say(f"{PART}: {count} connections")
+        bench.say(f"{part}: {count} connections")
         for _ in range(bench.rounds):
             for name, side in sides.items():
                 results[name, count].append(load.send(side(), count, bench.seconds))
@@ -98,7 +98,7 @@ def with_workers(followed: Results, alone: Results) -> Finding:
     )
 
 
-def finding(
+def finding(  # noqa: PLR0913 - what is compared with what, each by its name
     what: str,
     answers: list[Answered],
     *,

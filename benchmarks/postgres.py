@@ -32,7 +32,7 @@ class Postgres:
     def create(self, database: str) -> str:
         """Make an empty database and return its address."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'create database "{database}"')  # type: ignore[call-overload]  # our own names
+            connection.execute(f'create database "{database}"')
         return self.url(database)
 
     def create_log(self, database: str) -> str:
@@ -44,7 +44,7 @@ class Postgres:
     def drop(self, database: str) -> None:
         """Remove a database, whoever is connected to it."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'drop database if exists "{database}" with (force)')  # type: ignore[call-overload]  # as above
+            connection.execute(f'drop database if exists "{database}" with (force)')
 
     def settle(self) -> None:
         """Write out what is dirty, so that no side pays for what came before it."""
@@ -55,6 +55,7 @@ class Postgres:
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[Postgres]:
     """Run a Postgres with an empty cluster while the block lasts."""
+    folder.mkdir(mode=0o755)
     place = postgres_place.find(folder)
     data, port = place.folder / "data", free_port()
     sockets_in = sockets.directory(place.folder / "run", f".s.PGSQL.{port}", place.user)
@@ -66,7 +67,7 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
     }
     try:
         with Supervisor(folder / "log") as supervisor:
-            embedded_postgres._make(supervisor, place, data)  # noqa: SLF001 - the product's initdb
+            embedded_postgres._make(supervisor, place, data)
             supervisor.start(
                 "postgres",
                 [

@@ -36,7 +36,7 @@ def write(report: Report, folder: Path) -> None:
 
 def show(report: Report, folder: Path) -> None:
     """Print a report."""
-    console = Console(width=max(Console().width, 150))
+    console = Console(width=max(Console().width, 170))
     title = ", ".join(f"{name} {value}" for name, value in report.machine.items())
     table = Table(*COLUMNS, title=title, caption_justify="left")
     part = ""

@@ -47,7 +47,7 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
         for name, port in started.items():
             theirs = replaced(order, port)
             sides[name] = lambda theirs=theirs: theirs  # type: ignore[misc]  # a default binds the loop's value
-        results = in_turn(bench, sides, (8,) if bench.quick else CONNECTIONS)
+        results = in_turn(bench, sides, (8,) if bench.quick else CONNECTIONS, PART)
         for (name, count), answers in results.items():
             if name != "ours":
                 yield finding(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import msgspec
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from daybook.logs import configure_logs
@@ -152,6 +151,9 @@ def status(as_json: Json = False) -> None:
         print_json({"projections": [msgspec.to_builtins(one) for one in found]})
     else:
         out.print(status_table(found))
+        for one in found:
+            if one.failure:
+                typer.echo(f"{one.name} stands still: {one.failure}")
     if any(one.failure for one in found):
         raise typer.Exit(WRONG)
 
@@ -182,7 +184,7 @@ def status_table(found: "list[Status]") -> Table:
             f"{one.events:,}",
             f"{one.seconds:.1f}",
             f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
-            escape(f"stands still: {one.failure}") if one.failure else moving,
+            "stands still" if one.failure else moving,
         )
     return table
 

@@ -53,10 +53,10 @@ class Poster:
         except OUTAGE as error:
             if self._seldom.due("postgres_away"):
                 log.warning("postgres_away", error=str(error).strip())
-            self._drop_connection()
+            self.close()
         except Exception:
             log.exception("posting_failed", projection=projection.name)
-            self._drop_connection()
+            self.close()
             self._pause(projection)
 
     def _pause(self, projection: Projection) -> None:
@@ -71,7 +71,8 @@ class Poster:
             self._local.connection = connection
         return connection
 
-    def _drop_connection(self) -> None:
+    def close(self) -> None:
+        """Hang up the calling thread's connection; the next view that it posts has a new one."""
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
         self._local.connection = None
         if connection is not None:

@@ -104,11 +104,10 @@ class EventTypes:
 
         An event of an older version comes back as the class of the newest.
         """
-        read = self._readers.get((name, schema_version))
-        if read is None:
-            raise UnknownEvent(name, schema_version, position)
         try:
-            return read(data)
+            return self._readers[name, schema_version](data)
+        except KeyError:
+            raise UnknownEvent(name, schema_version, position) from None
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             message = f"Event {name} version {schema_version} at position {position}: {error}"
             raise UnreadableEvent(message) from error
@@ -121,9 +120,10 @@ class EventTypes:
 
 def upcasting(chain: Sequence[Upcaster], kind: type[Event]) -> Callable[[str], Event]:
     """Return what reads an older version of an event; it fails as a decoder does."""
+    decoder = msgspec.json.Decoder(dict[str, Any])
 
     def read(text: str) -> Event:
-        data = msgspec.json.decode(text, type=dict[str, Any])
+        data = decoder.decode(text)
         try:
             for upcast in chain:
                 data = upcast(data)

@@ -8,18 +8,15 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 from eventsourcing.persistence import IntegrityError, NotSupportedError, StoredEvent
 
-from event_store.append_sql import columns
 from event_store.event_types import STORED_AS
 
 FROM_ONE, FROM_ZERO = "eventsourcing:", "eventsourcing@0:"
 OUR_NAMES = frozenset(name for name, _ in STORED_AS)
-ACTOR_ID, ACTOR_ROLE = "eventsourcing", "system"
 
 WRAPPED = re.compile(r'\{"base64": "([A-Za-z0-9+/=]*)"\}')
 
@@ -107,26 +104,6 @@ def foreign_event(event: StoredEvent, stream: ForeignStream) -> ForeignEvent:
     """Give an event the form in which it is stored."""
     version = event.originator_version + stream.stream_type.startswith(FROM_ZERO)
     return ForeignEvent(stream.stream_id, version, event.topic, to_json(event.state))
-
-
-def arguments(command: ForeignCommand) -> list[list[Any]]:
-    """Lay a command out as `append_sql.arguments` does one of our own."""
-    streams, request = command.streams, str(command.command_id)
-    numbers = {stream.stream_id: number for number, stream in enumerate(streams, 1)}
-    return [
-        [command.command_id],
-        *([ACTOR_ID], [ACTOR_ROLE], [request], [request], [None], [command.command], [None]),
-        *columns([(None,) * 5], 5),
-        [stream.stream_id for stream in streams],
-        [stream.stream_type for stream in streams],
-        *columns(
-            [(1, numbers[s.stream_id], s.expected_version, None, s.added) for s in streams], 5
-        ),
-        *columns([], 5),
-        *columns(
-            [(1, numbers[e.stream_id], e.version, e.topic, 1, e.data) for e in command.events], 6
-        ),
-    ]
 
 
 def to_json(state: bytes) -> str:

@@ -9,8 +9,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store.datastore import Datastore
+from event_store.foreign_append import append, positions
 from event_store.foreign_events import ForeignCommand
-from event_store.recorder import LogRecorder, append, positions
+from event_store.recorder import LogRecorder
 from event_store.tracking_recorder import LogTrackingRecorder
 
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
-    IntegrityError,
     Notification,
     ProgrammingError,
     StoredEvent,
@@ -15,11 +14,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from event_store.append_sql import CALL
 from event_store.datastore import Datastore
+from event_store.foreign_append import append, positions
 from event_store.foreign_events import (
     ForeignCommand,
-    arguments,
     checked,
     command_of,
     stream_id_of,
@@ -54,8 +52,6 @@ NEWEST = "select max(position) from events where true"
 TYPES = """
 select stream_id, stream_type from events where stream_id = any(%b::uuid[]) and version = 1
 """
-
-POSITION = "select position from events where stream_id = %b and version = %b and command_id = %b"
 
 
 class LogRecorder(ApplicationRecorder):
@@ -180,28 +176,6 @@ class LogRecorder(ApplicationRecorder):
         asked = {checked(event) for event in stored_events if event.originator_version != 0}
         found = self._datastore.run(lambda lent: lent.execute(TYPES, [list(asked)]).fetchall())
         return command_of(stored_events, dict(found), self._application, self._command)
-
-
-def append(connection: Connection[TupleRow], command: ForeignCommand) -> int:
-    """Append a command and return its last position; repeated, it is found to be there already."""
-    answer = connection.execute(CALL, arguments(command), prepare=True).fetchone()
-    assert answer is not None  # noqa: S101 - a command has a verdict
-    verdict, culprit, actual, position, *_ = answer
-    if verdict == "appended":
-        return int(position)
-    last = command.events[-1]
-    written = connection.execute(POSITION, [last.stream_id, last.version, command.command_id])
-    if (row := written.fetchone()) is not None:
-        return int(row[0])
-    stream = command.streams[culprit - 1]
-    raise IntegrityError(
-        f"Stream {stream.stream_id} has {actual} events, not {stream.expected_version}."
-    )
-
-
-def positions(command: ForeignCommand, last: int) -> list[int]:
-    """Return the positions of a command's events, in order; the log has no gaps."""
-    return list(range(last + 1 - len(command.events), last + 1))
 
 
 def rows(connection: Connection[TupleRow], query: str, values: dict[str, Any]) -> list[TupleRow]:

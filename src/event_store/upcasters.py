@@ -11,5 +11,5 @@ Data = dict[str, Any]
 Upcaster = Callable[[Data], Data]
 """Takes data as JSON holds it (money and times are strings) and may change it in place."""
 
-# Under the name and the version that a function takes; what it returns is the next version.
+# Under the name and the version that a function above takes; what it returns is the next version.
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}

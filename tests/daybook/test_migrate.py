@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -61,10 +62,10 @@ def test_eight_processes_at_once_on_an_empty_database_all_come_up(
     wait_for(empty_database, locks, 0)
 
 
-def wait_for(database_url: str, query: str, expected: int) -> None:
+def wait_for(database_url: str, query: LiteralString, expected: int) -> None:
     """Wait until a query answers a number."""
     deadline = time.monotonic() + 5
-    while rows(database_url, query)[0][0] != expected:  # type: ignore[arg-type]  # our own text
+    while rows(database_url, query)[0][0] != expected:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

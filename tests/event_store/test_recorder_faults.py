@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent, Tracking
 
-from event_store.datastore import Datastore
+from event_store.datastore import DEADLINE_SECONDS, Datastore
 from event_store.process_recorder import LogProcessRecorder
 from event_store.recorder import LogRecorder
 from tests.event_store.asynchronous import on_a_loop
@@ -132,6 +132,23 @@ async def test_a_silent_postgres_is_an_operational_error_in_time(database_url: s
         assert [isinstance(answer, OperationalError) for answer in answers] == [True, True]
         road.down = open_gate
         await asyncio.to_thread(recorder.insert_events, [opened(THREE)])
+
+
+@on_a_loop
+async def test_a_subscription_outlives_a_long_absence_of_postgres(database_url: str) -> None:
+    async with road_to(database_url) as road, on_the_road(road) as recorder:
+        await asyncio.to_thread(recorder.insert_events, [opened(ONE), opened(TWO)])
+        with recorder.subscribe() as subscription:
+            assert (await asyncio.to_thread(next, subscription)).id == 1
+            assert (await asyncio.to_thread(next, subscription)).id == 2
+            road.refuses = True
+            for passage in road.passages:
+                passage.client.transport.abort()
+            waiting = asyncio.create_task(asyncio.to_thread(next, subscription))
+            await asyncio.sleep(DEADLINE_SECONDS + 1)
+            road.refuses = False
+            await asyncio.to_thread(recorder.insert_events, [opened(THREE)])
+            assert (await asyncio.wait_for(waiting, 10)).id == 3
 
 
 @on_a_loop

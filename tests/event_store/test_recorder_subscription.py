@@ -127,3 +127,13 @@ def test_a_subscription_outlives_its_connections(recorder: LogRecorder, database
         pool.submit(kill)
         asyncio.run(append())
         assert reader.result(timeout=20) == list(range(1, 201))
+
+
+def test_more_than_a_page_of_own_events_is_followed_whole(recorder: LogRecorder) -> None:
+    recorder.insert_events(
+        [StoredEvent(ONE, version, f"shop:{version % 2}", b"{}") for version in range(2_500)]
+    )
+    odd = list(range(2, 2_501, 2))
+    with recorder.subscribe(topics=["shop:1"]) as subscription:
+        assert seen_upto(subscription, 2_500) == odd
+    assert [e.id for e in recorder.select_notifications(1, 700, topics=["shop:1"])] == odd[:700]

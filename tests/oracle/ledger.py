@@ -53,7 +53,7 @@ class Ledger:
         os.write(self._told, line(asked, word, place, first or NULL))
 
     def resume(self) -> tuple[int, list[int]]:
-        """Return the next number to begin with, and the requests with keys that still are unsure."""
+        """Return the next number to begin with, and the keyed requests that are still unsure."""
         told = {row[0]: row[1] for row in rows(self._told_in)}
         unsure: set[int] = set()
         following = 0

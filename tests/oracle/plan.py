@@ -15,7 +15,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes and chance of a run.
 
     `clients`: requests under way at once in each writer; `pause`: mean seconds between faults;
-    `seconds`: after so many it ends, whatever it has reached. `recorder`: `daybook`, or one that
+    `seconds`: after so many it ends; earlier once `events` are reached and every fault has been. `recorder`: `daybook`, or one that
     loses events: `unlocked` (our append function without its lock) or `unsafe` (the fast mode of
     the package `eventsourcing`); these run without faults.
     """

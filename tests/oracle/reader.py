@@ -39,7 +39,7 @@ def read(post: Post) -> None:
     while not over(post, checks.seen):
         try:
             with connect(post.database_url, name="oracle reader") as connection:
-                follow(post, checks, lambda after: following(connection, after))  # noqa: B023 - used at once
+                follow(post, checks, lambda after: following(connection, after))
         except LOST:
             checks.seen.reconnected += 1
             time.sleep(0.05)

@@ -20,7 +20,7 @@ IMPOSSIBLE = 1_000_000  # versions ahead of what any stream has
 EVERY_COMMON = 40  # one request in so many is made by every writer, under one key
 
 KINDS = ("one", "many", "several", "hot", "stale", "claim", "kept refusal")
-WEIGHTS = (20, 45, 14, 10, 4, 5, 2)
+WEIGHTS = (20, 50, 15, 5, 3, 5, 2)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -49,7 +49,9 @@ def request_of(plan: Plan, writer: int, number: int) -> Request:
     repeats = 2 if key and chance.random() < 0.04 else 1
     mine = own(writer, chance.randrange(plan.streams))
     if kind == "several":
-        streams = {own(writer, chance.randrange(plan.streams)) for _ in range(3)} | {hot(chance)}
+        streams = {own(writer, chance.randrange(plan.streams)) for _ in range(4)}
+        if chance.random() < 0.3:
+            streams.add(hot(chance))
         parts = tuple((stream, chance.randint(1, 6)) for stream in sorted(streams))
         return Request(number, parts, key, None, False, repeats)
     if kind == "claim":

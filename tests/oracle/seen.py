@@ -1,8 +1,5 @@
 """What a reader has seen: which positions, how often, and what was wrong with them."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 
 MOST_EXAMPLES = 5
@@ -43,14 +40,22 @@ class Seen(msgspec.Struct):
         return self.runs[-1][1] if self.runs else 0
 
 
-def missed(seen: Seen, stored: Iterable[Any]) -> list[int]:
-    """Return the stored positions, given in order, that a reader has not seen."""
-    runs = iter(seen.runs)
-    first, last = next(runs, (0, 0))
-    lost = []
-    for position in stored:
-        while position > last and last:
-            first, last = next(runs, (0, 0))
-        if not first <= position <= last:
-            lost.append(position)
-    return lost
+def without(runs: list[list[int]], others: list[list[int]]) -> list[list[int]]:
+    """Return the parts of some runs that are in no run of others; both in rising order."""
+    left = []
+    rest = iter(others)
+    other = next(rest, None)
+    for first, last in runs:
+        start = first
+        while other is not None and other[1] < start:
+            other = next(rest, None)
+        while other is not None and other[0] <= last:
+            if other[0] > start:
+                left.append([start, other[0] - 1])
+            start = other[1] + 1
+            if start > last:
+                break
+            other = next(rest, None)
+        if start <= last:
+            left.append([start, last])
+    return left

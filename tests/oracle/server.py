@@ -1,4 +1,4 @@
-"""A Postgres of the test's own, kept by the supervisor as `daybook up` keeps it, to be ill-treated."""
+"""A Postgres of the test's own, kept as `daybook up` keeps it, to be ill-treated."""
 
 import os
 import signal
@@ -54,10 +54,9 @@ def own_postgres(folder: Path, log_dir: Path | None = None) -> Iterator[Server]:
     log.mkdir(exist_ok=True)
     place = data_dir / "postgres"
     try:
-        with (log / "said.log").open("a") as said:
-            with Supervisor(log, say=lambda line: print(line, file=said, flush=True)) as supervisor:
-                url = embedded_postgres.start(supervisor, data_dir)
-                yield Server(url, place.resolve() / "data")
+        with Supervisor(log, say=lambda _: None) as supervisor:
+            url = embedded_postgres.start(supervisor, data_dir)
+            yield Server(url, place.resolve() / "data")
     finally:
         sockets.tidy(place.resolve() / "run")
 

@@ -10,7 +10,14 @@ from uuid import UUID
 import structlog
 
 from event_store.appender import Appender
-from event_store.records import Appended, ClaimTaken, Repeated, StoreUnavailable, VersionConflict
+from event_store.records import (
+    Append,
+    Appended,
+    ClaimTaken,
+    Repeated,
+    StoreUnavailable,
+    VersionConflict,
+)
 from tests.oracle.ledger import Ledger, Word
 from tests.oracle.plan import Post
 from tests.oracle.requests import Request, command_id, command_of, request_of
@@ -69,6 +76,7 @@ class Writer:
                 await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter only
             elif word == "conflict" and not request.stale and conflicts < MOST_CONFLICTS:
                 conflicts += 1
+                await asyncio.sleep(random.uniform(0, 0.002 * conflicts))  # noqa: S311 - as above
             else:
                 return
 
@@ -78,14 +86,28 @@ class Writer:
         asked = command_id(self._post.number, request.number, attempt)
         command = command_of(request, asked, self._versions)
         self._ledger.ask(asked, request)
-        if not request.stale:  # the next ones count on this one, as commands do
-            for change in command.changes:
-                self._versions[change.stream_id] = change.expected_version + len(change.events)
+        if not request.stale:
+            self._foresee(command)
+        answer: Appended | Repeated | None = None
         try:
             answer = await self._appender.append(command)
         except Exception as refusal:  # noqa: BLE001 - every refusal is written down
             return self._refused(asked, refusal)
+        finally:
+            if not isinstance(answer, Appended):
+                self._take_back(command)
         return self._granted(asked, request, answer)
+
+    def _foresee(self, command: Append) -> None:
+        """Let the next ones count on this one, as Daybook's commands do."""
+        for change in command.changes:
+            self._versions[change.stream_id] = change.expected_version + len(change.events)
+
+    def _take_back(self, command: Append) -> None:
+        for change in command.changes:
+            foreseen = change.expected_version + len(change.events)
+            if self._versions.get(change.stream_id) == foreseen:
+                self._versions[change.stream_id] = change.expected_version
 
     def _refused(self, asked: UUID, refusal: Exception) -> Word:
         word: Word = "failed"
@@ -111,6 +133,7 @@ class Writer:
 async def end_with_parent() -> None:
     """End this process when the run that it belongs to has died."""
     parent = parent_process()
-    while parent is not None and parent.is_alive():
+    assert parent is not None
+    while parent.is_alive():  # noqa: ASYNC110 - another process sets no event
         await asyncio.sleep(1)
     os._exit(1)

