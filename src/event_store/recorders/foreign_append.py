@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store.append_sql import CALL, columns
-from event_store.foreign_events import ForeignCommand
+from event_store.recorders.foreign_events import ForeignCommand
 
 ACTOR_ID, ACTOR_ROLE = "eventsourcing", "system"
 

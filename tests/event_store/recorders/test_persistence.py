@@ -13,10 +13,10 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import InfrastructureFactory, InfrastructureFactoryError
 from eventsourcing.utils import Environment
 
-from event_store.persistence import DaybookFactory
+from event_store.recorders.persistence import DaybookFactory
 from tests.event_store.given import rows
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GUIDE = ROOT / "docs" / "eventsourcing.md"
 
 
@@ -37,7 +37,7 @@ class Library(Application[UUID]):
 
 def settings(database_url: str, **more: str) -> dict[str, str]:
     """Return the variables of an application on the log."""
-    module = "event_store.persistence"
+    module = "event_store.recorders.persistence"
     return {"PERSISTENCE_MODULE": module, "DAYBOOK_DATABASE_URL": database_url, **more}
 
 
@@ -56,10 +56,10 @@ def test_an_application_keeps_its_aggregates_in_the_log(database_url: str) -> No
         assert [item.id for item in library.notification_log["1,10"].items] == [1, 2, 3]
     stored = rows(database_url, "select stream_type, name, data -> 'book' from events order by 1")
     assert stored[1:] == [
-        ("eventsourcing:Library", "tests.event_store.test_persistence:Shelf.BookAdded", "Emma"),
+        ("eventsourcing:Library", "tests.event_store.recorders.test_persistence:Shelf.BookAdded", "Emma"),
         (
             "eventsourcing:Library",
-            "tests.event_store.test_persistence:Shelf.BookAdded",
+            "tests.event_store.recorders.test_persistence:Shelf.BookAdded",
             "Persuasion",
         ),
     ]

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from eventsourcing.persistence import Notification, StoredEvent
 
-from event_store.datastore import Datastore
-from event_store.recorder import LogRecorder
-from event_store.subscription import LogSubscription
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.recorder import LogRecorder
+from event_store.recorders.subscription import LogSubscription
 from tests.event_store.given import answers_to, appending, noting
 from tests.event_store.writing import write
 

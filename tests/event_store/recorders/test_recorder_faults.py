@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent, Tracking
 
-from event_store.datastore import DEADLINE_SECONDS, Datastore
-from event_store.process_recorder import LogProcessRecorder
-from event_store.recorder import LogRecorder
+from event_store.recorders.datastore import DEADLINE_SECONDS, Datastore
+from event_store.recorders.process_recorder import LogProcessRecorder
+from event_store.recorders.recorder import LogRecorder
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import positions, rows
 from tests.event_store.road import Passage, Road, cut, open_gate, road_to, swallow
-from tests.event_store.test_recorder_subscription import KILL
+from tests.event_store.recorders.test_recorder_subscription import KILL
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 

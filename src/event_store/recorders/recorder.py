@@ -14,9 +14,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from event_store.datastore import Datastore
-from event_store.foreign_append import append, positions
-from event_store.foreign_events import (
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.foreign_append import append, positions
+from event_store.recorders.foreign_events import (
     ForeignCommand,
     checked,
     command_of,
@@ -24,7 +24,7 @@ from event_store.foreign_events import (
     stream_types,
     to_state,
 )
-from event_store.subscription import LogSubscription
+from event_store.recorders.subscription import LogSubscription
 
 WINDOW = 20_000
 ENDLESS = 2**40

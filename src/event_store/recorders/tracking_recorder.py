@@ -8,7 +8,7 @@ from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.datastore import Datastore
+from event_store.recorders.datastore import Datastore
 
 # The token lets one call be repeated after an answer was lost, and no other pass for it.
 TRACK = """

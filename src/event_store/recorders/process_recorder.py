@@ -8,11 +8,11 @@ from eventsourcing.persistence import ProcessRecorder, StoredEvent, Tracking
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.datastore import Datastore
-from event_store.foreign_append import append, positions
-from event_store.foreign_events import ForeignCommand
-from event_store.recorder import LogRecorder
-from event_store.tracking_recorder import LogTrackingRecorder
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.foreign_append import append, positions
+from event_store.recorders.foreign_events import ForeignCommand
+from event_store.recorders.recorder import LogRecorder
+from event_store.recorders.tracking_recorder import LogTrackingRecorder
 
 
 class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):

@@ -9,7 +9,7 @@ import structlog
 from eventsourcing.persistence import Notification, OperationalError, Subscription
 
 if TYPE_CHECKING:
-    from event_store.recorder import LogRecorder
+    from event_store.recorders.recorder import LogRecorder
 
 PAGE = 500
 IDLE_SECONDS = 0.05

@@ -3,10 +3,10 @@
 from eventsourcing.persistence import InfrastructureFactory, InfrastructureFactoryError
 from eventsourcing.utils import Environment, EnvType, resolve_topic
 
-from event_store.datastore import Datastore
-from event_store.process_recorder import LogProcessRecorder
-from event_store.recorder import LogRecorder
-from event_store.tracking_recorder import LogTrackingRecorder
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.process_recorder import LogProcessRecorder
+from event_store.recorders.recorder import LogRecorder
+from event_store.recorders.tracking_recorder import LogTrackingRecorder
 
 OFF = {"", "n", "no", "f", "false", "off", "0"}
 

@@ -16,11 +16,11 @@ from eventsourcing.persistence import (
 )
 
 from event_store.connections import connect
-from event_store.datastore import Datastore
 from event_store.event_types import encode
-from event_store.process_recorder import LogProcessRecorder
 from event_store.reading import page
-from event_store.recorder import LogRecorder
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.process_recorder import LogProcessRecorder
+from event_store.recorders.recorder import LogRecorder
 from projections.engine import Pages, behind, catch_up
 from projections.switched_on import PROJECTIONS
 from tests.event_store.asynchronous import on_a_loop

@@ -8,11 +8,11 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.tests import persistence, projection
 from eventsourcing.utils import Environment
 
-from event_store.datastore import Datastore
-from event_store.persistence import DaybookFactory
-from event_store.process_recorder import LogProcessRecorder
-from event_store.recorder import LogRecorder
-from event_store.tracking_recorder import LogTrackingRecorder
+from event_store.recorders.datastore import Datastore
+from event_store.recorders.persistence import DaybookFactory
+from event_store.recorders.process_recorder import LogProcessRecorder
+from event_store.recorders.recorder import LogRecorder
+from event_store.recorders.tracking_recorder import LogTrackingRecorder
 
 
 class OnTheLog(TestCase):
@@ -27,7 +27,7 @@ class OnTheLog(TestCase):
 
     def environment(self, name: str = "") -> Environment:
         variables = {
-            "PERSISTENCE_MODULE": "event_store.persistence",
+            "PERSISTENCE_MODULE": "event_store.recorders.persistence",
             "DAYBOOK_DATABASE_URL": self.database_url,
         }
         return Environment(name, variables)

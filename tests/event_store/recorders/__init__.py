@@ -1,0 +1,1 @@
+"""The recorders, by the package's own test cases and under faults."""
