@@ -13,11 +13,12 @@ from benchmarks.bench import Bench
 from benchmarks.findings import Finding
 from benchmarks.postgres import running_postgres
 from commands.aggregates import PRODUCT
+from commands.execution import execute
 from commands.identifiers import new_id
 from commands.passwords import Passwords
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.states import EVENTS_WORTH_A_SNAPSHOT
-from commands.work import Tools, execute
+from commands.work import Tools
 from daybook.operator_commands import operator
 from domain.money import Money
 from domain.product import ProductListed, StockAdjusted

@@ -16,8 +16,9 @@ from benchmarks.bench import Bench, environment, free_port
 from benchmarks.load import Order, write_bodies
 from benchmarks.noop_app import PATH as NOOP
 from benchmarks.postgres import Postgres
+from commands.execution import execute
 from commands.products.list_product import ListProduct, list_product
-from commands.work import Tools, execute
+from commands.work import Tools
 from daybook import embedded_valkey, programs
 from daybook.operator_commands import operator, operator_tools
 from daybook.services import Services

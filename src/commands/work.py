@@ -1,10 +1,9 @@
-"""Load, decide, append: the three moves of every command, and the one function that makes them."""
+"""One attempt at a command: who asks, what it has read, and what it will append."""
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,17 +12,14 @@ import msgspec
 from commands.aggregates import Aggregate, Happened, State
 from commands.identifiers import new_id
 from commands.passwords import Passwords
-from commands.receipts import Answer, Decided, Receipt, granted, receipt_of_first, refused
+from commands.receipts import Decided, Receipt, receipt_of_first
 from commands.states import Known, States
-from domain.product import SkuTaken
 from domain.refusal import Detail, NotFound, Refusal
-from domain.user import EmailTaken
 from event_store.records import (
     Append,
     Appended,
     Audit,
     Claim,
-    ClaimTaken,
     IdempotencyKey,
     Repeated,
     StreamChange,
@@ -31,9 +27,7 @@ from event_store.records import (
 )
 from event_store.store import EventStore
 
-ATTEMPTS = 12
 EMAIL, SKU = "user.email", "product.sku"
-TAKEN: dict[str, type[Refusal]] = {EMAIL: EmailTaken, SKU: SkuTaken}
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 
@@ -67,13 +61,6 @@ class PreconditionFailed(Refusal):
 
     code = "PRECONDITION_FAILED"
     sentence = "The resource has changed: read it again."
-
-
-class TooMuchContention(Refusal):
-    """Others changed the same streams each time this command was decided."""
-
-    code = "VERSION_CONFLICT"
-    sentence = "Others change the same resource right now: try again."
 
 
 @dataclass(frozen=True)
@@ -233,77 +220,6 @@ class Work:
         if self.asker.if_match is not None and self.asker.if_match != version:
             detail = Detail("currentVersion", f"The resource is at version {version}.", version)
             raise PreconditionFailed(None, detail)
-
-
-Handler = Callable[[Work, Request], Awaitable[Answer]]
-
-
-class Undecided(Exception):  # noqa: N818 - it is no error: the command is decided again
-    """A refusal, or that nothing is to be done, was decided on a state that is not proven."""
-
-
-async def execute(
-    tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
-) -> Receipt[Answer]:
-    """Carry a command out: load, decide, append; decide again when others were faster.
-
-    Raises the `Refusal` of the decision, and `StoreUnavailable` when the log gives no answer. With
-    a key, the first answer or refusal is stored with the append and given to every repetition.
-    """
-    conflict: VersionConflict | None = None
-    proven = False
-    for attempt in range(ATTEMPTS):
-        try:
-            return await _attempt(tools, asker, handler, request, proven=proven)
-        except Undecided:
-            proven = True
-        except VersionConflict as error:
-            conflict = error
-            await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - jitter only
-    details = [Detail("currentVersion", str(conflict), conflict.found)] if conflict else []
-    raise TooMuchContention(None, *details) from conflict
-
-
-async def create_once(
-    tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
-) -> Receipt[Answer] | None:
-    """Carry out a command that begins a stream; None if that stream exists already."""
-    try:
-        return await _attempt(tools, asker, handler, request, proven=True)
-    except VersionConflict:
-        return None
-
-
-async def _attempt(
-    tools: Tools,
-    asker: Asker,
-    handler: Handler[Request, Answer],
-    request: Request,
-    *,
-    proven: bool,
-) -> Receipt[Answer]:
-    work = Work(tools, asker, asker.occurred_at or datetime.now(UTC), proven=proven)
-    try:
-        answer = await handler(work, request)
-    except Refusal as refusal:
-        if work.unproven:
-            raise Undecided from refusal
-        if asker.key is None:
-            raise
-        return await work.leave(refused(asker.request_id, refusal), handler, request)
-    if not work.changes and work.unproven:
-        raise Undecided
-    assert work.target_id is not None  # noqa: S101 - every handler has a target
-    version = work.version(work.target_id)
-    decided = granted(asker.request_id, work.target_id, version, answer)
-    try:
-        return await work.leave(decided, handler, request)
-    except ClaimTaken as taken:
-        found_taken = TAKEN[taken.scope]()
-        if asker.key is None:
-            raise found_taken from taken
-    work.drop()
-    return await work.leave(refused(asker.request_id, found_taken), handler, request)
 
 
 def audit_of(asker: Asker, command: str) -> Audit:

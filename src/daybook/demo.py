@@ -11,8 +11,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from commands.execution import execute
 from commands.users.change_role import ChangeRole, change_role
-from commands.work import execute
 from daybook.operator_commands import operator, operator_tools
 from daybook.programs import address, answers, everything
 from daybook.services import ServiceError, Services, services

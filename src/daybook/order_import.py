@@ -10,10 +10,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from commands.execution import create_once
 from commands.orders.import_order import ImportedLine, ImportOrder, import_order
 from commands.products.import_product import ImportProduct, import_product
 from commands.users.import_customer import ImportCustomer, import_customer
-from commands.work import EMAIL, SKU, Asker, Tools, create_once
+from commands.work import EMAIL, SKU, Asker, Tools
 from daybook.order_file import Entry, Rejected
 from domain.money import Money, checked_price
 from domain.order import LARGEST_QUANTITY, MOST_LINES

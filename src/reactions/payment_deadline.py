@@ -6,7 +6,8 @@ from datetime import timedelta
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from commands.work import PreconditionFailed, TooMuchContention
+from commands.execution import TooMuchContention
+from commands.work import PreconditionFailed
 from domain.order import OrderCancelled, OrderPaid, OrderPlaced
 from event_store import reading
 from event_store.event_types import names_of

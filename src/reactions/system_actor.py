@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from commands.aggregates import ORDER
+from commands.execution import execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.passwords import Passwords
-from commands.work import Asker, Tools, execute
+from commands.work import Asker, Tools
 from event_store.store import EventStore
 
 ANSWER_SECONDS = 25.0

@@ -19,9 +19,10 @@ from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS, Memory
 from api.write.intake import Intake
+from commands.execution import execute
 from commands.passwords import Passwords
 from commands.users.register_user import CreateAdministrator, create_administrator
-from commands.work import Asker, Tools, execute
+from commands.work import Asker, Tools
 from event_store.store import EventStore
 
 KEYS = {"first": b"1" * 32, "second": b"2" * 32}

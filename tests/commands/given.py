@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from commands.aggregates import ORDER, PRODUCT, USER
+from commands.execution import execute
 from commands.orders.pay_order import PayOrder, pay_order
 from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.ship_order import ShipOrder, ship_order
@@ -24,7 +25,7 @@ from commands.users.register_user import (
     create_administrator,
     register_user,
 )
-from commands.work import Asker, Tools, execute
+from commands.work import Asker, Tools
 from domain.money import Money
 from domain.order import Order
 from domain.product import Product

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from commands.execution import create_once, execute
 from commands.orders.add_order_note import AddOrderNote, add_order_note
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.orders.deliver_order import DeliverOrder, deliver_order
@@ -19,7 +20,7 @@ from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.withdraw_product import WithdrawProduct, withdraw_product
 from commands.users.close_user import CloseUser, close_user
-from commands.work import PreconditionFailed, create_once, execute
+from commands.work import PreconditionFailed
 from domain.money import Money
 from domain.order import (
     OrderAlreadyCancelled,

@@ -4,12 +4,12 @@ from uuid import uuid4
 
 import pytest
 
+from commands.execution import create_once, execute
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.import_product import ImportProduct, import_product
 from commands.products.list_product import ListProduct, list_product
 from commands.products.withdraw_product import WithdrawProduct, withdraw_product
-from commands.work import create_once, execute
 from domain.product import OutOfStock, Product, ProductNotForSale, SkuTaken, StockNotTracked
 from domain.refusal import Invalid, NotFound
 from tests.commands.given import (

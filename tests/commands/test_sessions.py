@@ -6,10 +6,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from commands.execution import execute
 from commands.sessions.log_out import LogOut, log_out
 from commands.sessions.refresh_session import RefreshSession, refresh_session
 from commands.sessions.tokens import digest, new_token, session_of
-from commands.work import Asker, Tools, execute
+from commands.work import Asker, Tools
 from domain.refusal import NotFound
 from domain.session import InvalidCredentials, RefreshReused, SessionEnded, Unauthenticated
 from tests.commands.given import (

@@ -9,12 +9,13 @@ import psycopg
 import pytest
 
 from commands.aggregates import PRODUCT
+from commands.execution import execute
 from commands.orders.place_order import Item, PlaceOrder, place_order
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.list_product import ListProduct, list_product
 from commands.states import EVENTS_WORTH_A_SNAPSHOT
-from commands.work import Tools, execute
+from commands.work import Tools
 from domain.product import OutOfStock, Product
 from tests.commands.given import STAFF, asking, if_match, pounds, working_on
 from tests.event_store.asynchronous import on_a_loop

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from commands.execution import create_once, execute
 from commands.sessions.log_in import SignedIn
 from commands.sessions.refresh_session import RefreshSession, refresh_session
 from commands.users.change_password import ChangePassword, change_password
@@ -19,7 +20,6 @@ from commands.users.register_user import (
     create_administrator,
     register_user,
 )
-from commands.work import create_once, execute
 from domain.administrators import STREAM_ID, LastAdministrator
 from domain.refusal import Forbidden, Invalid, NotFound
 from domain.session import InvalidCredentials, Unauthenticated

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from commands.aggregates import PRODUCT
+from commands.execution import ATTEMPTS, TooMuchContention, execute
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
-from commands.work import ATTEMPTS, PreconditionFailed, TooMuchContention, Work, execute
+from commands.work import PreconditionFailed, Work
 from domain.product import StockAdjusted
 from domain.refusal import NotFound
 from event_store.records import StoreUnavailable

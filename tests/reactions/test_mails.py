@@ -5,11 +5,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from uuid import uuid4
 
+from commands.execution import create_once, execute
 from commands.users.change_user import ChangeUser, change_user
 from commands.users.close_user import CloseUser, close_user
 from commands.users.import_customer import ImportCustomer, import_customer
 from commands.users.register_user import RegisterUser, register_user
-from commands.work import create_once, execute
 from reactions.mail_folder import MailFolder
 from reactions.smtp_server import SmtpServer
 from tests.commands.given import (

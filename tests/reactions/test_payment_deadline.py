@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from commands.execution import execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
-from commands.work import execute
 from domain.order import Order
 from domain.product import Product
 from event_store.connections import connect

@@ -8,8 +8,9 @@ import msgspec
 from api.errors import MalformedRequest
 from api.request import ApiRequest
 from api.write.idempotency import HEADER, Memory, anonymous_caller
+from commands.execution import Handler, execute
 from commands.receipts import Answer, Receipt
-from commands.work import Asker, Handler, Tools, execute
+from commands.work import Asker, Tools
 
 NOBODY = "anonymous"
 VERSION = re.compile(r'"(0|[1-9][0-9]{0,8})"')
@@ -26,7 +27,7 @@ class Intake(msgspec.Struct, frozen=True):
     async def take(
         self, request: ApiRequest, handler: Handler[Command, Answer], command: Command
     ) -> Receipt[Answer]:
-        """Carry out a command; raises as `commands.work.execute` does."""
+        """Carry out a command; raises as `commands.execution.execute` does."""
         asker = asker_of(request)
         if HEADER in request.context.headers:
             caller = str(asker.user_id) if asker.user_id else anonymous_caller(request)
