@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 
 from benchmarks.append_process import command_on, order_placed
+from benchmarks.bench import environment
 from benchmarks.postgres import Postgres
 from commands.identifiers import new_id
 from event_store.event_types import encode
@@ -57,7 +58,10 @@ def run(postgres: Postgres, url: str, wanted: Statements, script: Path, seconds:
     script.write_text(statement(wanted.commands, wanted.size), encoding="utf-8")
     argv = [str(postgres.programs / "pgbench"), "-n", "-M", "simple", "-f", str(script)]
     argv += ["-c", str(wanted.clients), "-j", "1", "-T", str(max(1, round(seconds))), url]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=seconds + 60)
+    env = environment({"PGOPTIONS": "-c jit=off"})  # as on Daybook's connections
+    done = subprocess.run(
+        argv, env=env, capture_output=True, text=True, check=True, timeout=seconds + 60
+    )
     found = TPS.search(done.stdout)
     if found is None:
         raise RuntimeError(f"pgbench did not say how fast it was: {done.stdout}{done.stderr}")

@@ -10,6 +10,7 @@ from litestar.types import ExceptionHandlersMap
 from api.envelope import Answer, Error, Failure, Headers, meta
 from api.request_context import context_of
 from domain.refusal import Detail, Refusal
+from event_store.event_types import UnknownEvent
 from event_store.records import StoreOverloaded, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -162,6 +163,13 @@ def unavailable(request: AnyRequest, error: StoreUnavailable) -> Answer[Failure]
     return failure(request, "UNAVAILABLE", message, headers=[(b"retry-after", b"1")])
 
 
+def written_by_newer(request: AnyRequest, error: UnknownEvent) -> Answer[Failure]:
+    """Answer while a stream holds what a newer release wrote: its processes can go on with it."""
+    log.warning("unknown_event", reason=str(error), path=request.scope["path"])
+    message = "A newer release has changed this: it can be used again once all of it is in place."
+    return failure(request, "UNAVAILABLE", message, headers=[(b"retry-after", b"5")])
+
+
 def refused_by_router(request: AnyRequest, error: HTTPException) -> Answer[Failure]:
     """Answer what Litestar refuses: routes, methods and parameters."""
     if error.status_code >= STATUSES["INTERNAL_ERROR"]:
@@ -203,6 +211,7 @@ def failed(request: AnyRequest, error: Exception) -> Answer[Failure]:
 HANDLERS: ExceptionHandlersMap = {
     Refusal: refused,
     StoreUnavailable: unavailable,
+    UnknownEvent: written_by_newer,
     HTTPException: refused_by_router,
     Exception: failed,
 }

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
+import psycopg
 import pytest
 from litestar.testing import TestClient
 
@@ -16,7 +17,7 @@ from api.revocations import Revocations
 from api.routes import route
 from api.tokens import Claims, Tokens
 from event_store.records import StoreOverloaded, StoreUnavailable
-from tests.api.conftest import KEYS, Client, Person, refused
+from tests.api.conftest import KEYS, Client, Person, list_product, new_app, refused
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -182,3 +183,16 @@ def test_ready_says_why_it_is_not() -> None:
     with with_checks(well) as client:
         assert client.get("/health/ready").json()["data"]["details"] == {"redis": "unknown"}
         assert client.get("/health/live").is_success
+
+
+def test_what_a_newer_release_wrote_is_unavailable_and_not_a_fault(
+    admin: Person, database_url: str
+) -> None:
+    product = list_product(admin)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update events set schema_version = 99 where stream_id = %s", [product])
+    with TestClient(new_app(database_url, Tokens(KEYS, "first"))) as other:
+        elsewhere = Person(other, admin.email)
+        answer = elsewhere.ask("PATCH", f"/products/{product}", {"name": "Another"})
+    refused(answer, 503, "UNAVAILABLE")
+    assert answer.headers["retry-after"] == "5"

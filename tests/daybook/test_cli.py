@@ -1,5 +1,6 @@
 """The command line: help, exit codes, a sentence for what is wrong, JSON for programs."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -17,10 +19,13 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from daybook.cli import app
+from daybook.first_admin import ensure_first_admin
 from daybook.operator_commands import operator
 from daybook.programs import address, answers
+from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from projections.switched_on import PROJECTIONS
+from tests.commands.given import registered, working_on
 from tests.daybook.conftest import Told, Typed
 from tests.event_store.given import rows
 
@@ -311,6 +316,34 @@ def test_an_administrator_needs_an_address_and_a_password(
 ) -> None:
     told = typed("users", "create-admin", "--email", email, DAYBOOK_ADMIN_PASSWORD=password)
     assert sentence(told, 1) == f"daybook: {said}\n"
+
+
+def test_processes_that_start_at_once_make_one_first_administrator(
+    database_url: str, redis_url: str
+) -> None:
+    """One of them tells the password, and the others come up as well."""
+    found = Services(database_url, redis_url)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: ensure_first_admin(Settings(), found), range(4)))
+    assert [admin.made_up for admin in made if admin] == [True]
+    assert ensure_first_admin(Settings(), found) is None
+    appointed = "select count(*) from events where name = 'administrator.appointed'"
+    assert rows(database_url, appointed) == [(1,)]
+
+
+def test_a_first_administrator_whose_address_is_a_customers_is_told(
+    database_url: str, redis_url: str
+) -> None:
+    asyncio.run(register(database_url, "ada@daybook.example"))
+    settings = Settings(admin_email="ada@daybook.example", admin_password="a good password")
+    with pytest.raises(ServiceError, match=r"ada@daybook.example .* another DAYBOOK_ADMIN_EMAIL"):
+        ensure_first_admin(settings, Services(database_url, redis_url))
+
+
+async def register(database_url: str, email: str) -> None:
+    """Open a customer's account."""
+    async with working_on(database_url) as tools:
+        await registered(tools, email)
 
 
 def test_without_a_terminal_no_password_can_be_asked_for(typed_apart: Typed) -> None:

@@ -14,10 +14,10 @@ Recorder = Literal["daybook", "unlocked", "unsafe"]
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes and chance of a run.
 
-    `clients`: requests under way at once in each writer; `pause`: mean seconds between faults;
-    `seconds`: after so many it ends; earlier once `events` are reached and every fault has been. `recorder`: `daybook`, or one that
-    loses events: `unlocked` (our append function without its lock) or `unsafe` (the fast mode of
-    the package `eventsourcing`); these run without faults.
+    `clients`: requests under way at once in each writer; `pause`: mean seconds between faults.
+    It ends once there are so many `events` and every fault has been, or after `seconds`.
+    `recorder`: `daybook`, or one that loses events, which runs without faults: `unlocked` is our
+    append function without its lock, `unsafe` the fast mode of the package `eventsourcing`.
     """
 
     events: int

@@ -11,7 +11,9 @@ import psycopg
 from daybook import embedded_postgres, sockets
 from daybook.supervisor import Supervisor
 
-BACKENDS = "select pid from pg_stat_activity where application_name like %s and pid > 0"
+BACKENDS = """
+select pid from pg_stat_activity where application_name like %s and backend_type = 'client backend'
+"""
 
 
 class Server:
@@ -54,7 +56,12 @@ def own_postgres(folder: Path, log_dir: Path | None = None) -> Iterator[Server]:
     log.mkdir(exist_ok=True)
     place = data_dir / "postgres"
     try:
-        with Supervisor(log, say=lambda line: print(line, flush=True) if __import__("os").environ.get("SAY") else None) as supervisor:
+        with Supervisor(
+            log,
+            say=lambda line: (
+                print(line, flush=True) if __import__("os").environ.get("SAY") else None
+            ),
+        ) as supervisor:
             url = embedded_postgres.start(supervisor, data_dir)
             yield Server(url, place.resolve() / "data")
     finally:

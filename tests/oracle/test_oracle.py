@@ -25,13 +25,13 @@ def test_nothing_is_lost_doubled_or_skipped_while_writers_and_postgres_are_kille
 
 def test_the_loss_of_the_packages_fast_mode_is_found() -> None:
     """It takes no lock: ids are handed out in one order and committed in another."""
-    report = losing(Plan(events=60_000, clients=8, readers=2, seconds=6, recorder="unsafe"))
+    report = losing(Plan(events=40_000, clients=8, readers=2, seconds=4, recorder="unsafe"))
     assert report.found.missed > 0
     assert any(EVERYTHING_SEEN in promise for promise in report.found.broken)
 
 
 def test_the_loss_of_an_append_without_the_lock_is_found() -> None:
-    report = losing(Plan(events=60_000, clients=8, readers=2, seconds=6, recorder="unlocked"))
+    report = losing(Plan(events=40_000, clients=8, readers=2, seconds=4, recorder="unlocked"))
     assert report.found.missed > 0
     assert any(EVERYTHING_SEEN in promise for promise in report.found.broken)
 

@@ -56,7 +56,11 @@ def test_an_application_keeps_its_aggregates_in_the_log(database_url: str) -> No
         assert [item.id for item in library.notification_log["1,10"].items] == [1, 2, 3]
     stored = rows(database_url, "select stream_type, name, data -> 'book' from events order by 1")
     assert stored[1:] == [
-        ("eventsourcing:Library", "tests.event_store.recorders.test_persistence:Shelf.BookAdded", "Emma"),
+        (
+            "eventsourcing:Library",
+            "tests.event_store.recorders.test_persistence:Shelf.BookAdded",
+            "Emma",
+        ),
         (
             "eventsourcing:Library",
             "tests.event_store.recorders.test_persistence:Shelf.BookAdded",

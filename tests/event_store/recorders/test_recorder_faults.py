@@ -16,8 +16,8 @@ from event_store.recorders.process_recorder import LogProcessRecorder
 from event_store.recorders.recorder import LogRecorder
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import positions, rows
-from tests.event_store.road import Passage, Road, cut, open_gate, road_to, swallow
 from tests.event_store.recorders.test_recorder_subscription import KILL
+from tests.event_store.road import Passage, Road, cut, open_gate, road_to, swallow
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 
