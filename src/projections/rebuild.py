@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
 from event_store import reading
@@ -11,6 +11,8 @@ from projections.engine import MOVE, Pages, apply_page
 from projections.projection import Projection
 
 BESIDE = "rebuilding"
+# Each waits for two seconds (lock_timeout): what was built in an hour is not given up in a moment.
+SWAP_ATTEMPTS = 30
 LOCK = "select pg_try_advisory_lock(hashtextextended('daybook rebuild ' || %s, 0))"
 UNLOCK = "select pg_advisory_unlock(hashtextextended('daybook rebuild ' || %s, 0))"
 TAKE_AND_WAIT = """
@@ -44,7 +46,7 @@ def rebuild(
     try:
         make_tables(connection, projection)
         position = fold_log(connection, projection, report)
-        return swap(connection, projection, position)
+        return swap_patiently(connection, projection, position)
     finally:
         connection.execute("set search_path to public")
         connection.execute(UNLOCK, [projection.name])
@@ -73,6 +75,18 @@ def fold_log(
         end = reading.head(connection)
         report(position, end)
     return position
+
+
+def swap_patiently(
+    connection: Connection[TupleRow], projection: Projection, position: int
+) -> Rebuilt:
+    """Swap, again and again while a long query or page holds what the swap needs."""
+    for _ in range(SWAP_ATTEMPTS - 1):
+        try:
+            return swap(connection, projection, position)
+        except errors.LockNotAvailable:
+            continue
+    return swap(connection, projection, position)
 
 
 def swap(connection: Connection[TupleRow], projection: Projection, position: int) -> Rebuilt:

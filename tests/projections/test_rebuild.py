@@ -161,3 +161,23 @@ def test_a_rebuild_that_fails_leaves_the_live_rows(database_url: str) -> None:
     assert everything(database_url) == live
     rebuilt(database_url, orders.PROJECTION)
     assert everything(database_url) == live
+
+
+def test_a_swap_waits_for_a_query_that_takes_its_time(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    reading, read = threading.Event(), threading.Event()
+
+    def read_slowly() -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("select count(*) from orders_v1")
+            reading.set()
+            read.wait(20)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    assert reading.wait(10)
+    threading.Timer(3, read.set).start()  # longer than lock_timeout
+    rebuilt(database_url, orders.PROJECTION)
+    assert read.is_set()
+    reader.join()
