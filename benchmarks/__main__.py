@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ PARTS: dict[str, Measure] = {
 def main() -> int:
     """Measure what was asked for; 0 if all targets are met, 1 if not."""
     options = parsed()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave nothing behind
     started, moment = time.monotonic(), datetime.now(UTC)
     machine = report.machine()
     results: list[Finding | Skipped] = []

@@ -27,6 +27,13 @@ select n, uuidv7(), 'order', 1, %(name)s, %(schema)s, %(data)s::text::jsonb,
        'PlaceOrder', now(), now()
   from generate_series(%(first)s::bigint, %(last)s::bigint) as n
 """
+# Filled without its indexes, which are then built at once: the same log in a third of the time.
+BARE = "alter table events drop constraint events_pkey, drop constraint events_stream_version"
+INDEXED = """
+set maintenance_work_mem = '256MB';
+alter table events add primary key (position),
+                   add constraint events_stream_version unique (stream_id, version)
+"""
 BYTES = """
 select pg_table_size('events')::float8 / count(*), pg_indexes_size('events')::float8 / count(*)
   from events
@@ -76,10 +83,12 @@ def filled(postgres: Postgres, size: int) -> str:
     url = postgres.create_log(f"log_{size}")
     name, schema, data = encode(order_placed())
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(BARE)
         for first in range(1, size + 1, AT_ONCE):
             last = min(size, first + AT_ONCE - 1)
             given = {"name": name, "schema": schema, "data": data, "first": first, "last": last}
             connection.execute(FILL, given)
+        connection.execute(INDEXED)
         connection.execute("update log_head set position = %s, recorded_at = now()", [size])
         connection.execute("vacuum analyze events")
     return url

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import psycopg
 
 from benchmarks.bench import Bench, environment, free_port
 from benchmarks.load import Order, write_bodies
@@ -26,6 +27,7 @@ from daybook.settings import Settings
 from daybook.supervisor import Supervisor
 from domain.money import Money
 from domain.product import LARGEST_STOCK
+from projections.status import statuses
 
 SERVE = ("-m", "daybook", "serve", "--side", "all")
 SERVE_NOOP = ("-m", "benchmarks.noop_app")
@@ -47,6 +49,11 @@ class Shop:
     def nothing(self) -> Order:
         """Return the same requests for the route that does nothing."""
         return self._order("noop", NOOP, "untracked")
+
+    def behind(self) -> int:
+        """Return how many events the view that is furthest behind has yet to post."""
+        with psycopg.connect(self.services.database_url) as connection:
+            return max(one.events for one in statuses(connection))
 
     def _order(self, server: str, path: str, bodies: str) -> Order:
         url = f"http://127.0.0.1:{self.ports[server]}{path}"

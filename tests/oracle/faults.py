@@ -159,7 +159,7 @@ def inject(scene: Scene) -> None:
 
 
 def attempt(scene: Scene, fault: Fault) -> None:
-    """Inject a fault, once the server is there, and see how long nothing is acknowledged."""
+    """Inject a fault, once the server is there, and see how long nothing is acknowledged then."""
     deadline = time.monotonic() + RECOVERY_SECONDS
     while time.monotonic() < deadline:
         with suppress(psycopg.OperationalError, FileNotFoundError, IndexError):
@@ -175,10 +175,13 @@ def attempt(scene: Scene, fault: Fault) -> None:
 
 
 def silence(scene: Scene) -> float:
-    """Return the seconds from now to the first acknowledgement of something new."""
-    began = time.monotonic()
-    time.sleep(0.1)  # answers that were on their way
-    before = scene.crew.acknowledged
-    while scene.crew.acknowledged == before and time.monotonic() < began + RECOVERY_SECONDS:
+    """Return the longest time in seconds between two acknowledgements, from now on for a while."""
+    began = heard = time.monotonic()
+    longest, known = 0.0, scene.crew.acknowledged
+    while (now := time.monotonic()) < heard + RECOVERY_SECONDS:
+        if scene.crew.acknowledged != known:
+            longest, heard, known = max(longest, now - heard), now, scene.crew.acknowledged
+            if now > began + min(1.0, scene.crew.plan.pause):
+                break
         time.sleep(0.01)
-    return time.monotonic() - began
+    return longest

@@ -56,12 +56,7 @@ def own_postgres(folder: Path, log_dir: Path | None = None) -> Iterator[Server]:
     log.mkdir(exist_ok=True)
     place = data_dir / "postgres"
     try:
-        with Supervisor(
-            log,
-            say=lambda line: (
-                print(line, flush=True) if __import__("os").environ.get("SAY") else None
-            ),
-        ) as supervisor:
+        with Supervisor(log, say=lambda _: None) as supervisor:
             url = embedded_postgres.start(supervisor, data_dir)
             yield Server(url, place.resolve() / "data")
     finally:
