@@ -67,6 +67,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     log_offset: int
     watched: bool = False
+    proven: bool = False
     started: float = field(default_factory=time.monotonic)
     delay: float = _FIRST_DELAY
     failures: int = 0
@@ -159,6 +160,7 @@ class Supervisor:
             self._forget(child)
             self._children.remove(child)
             raise
+        child.proven = ready is not None
         child.watched = True
 
     def run(
@@ -313,7 +315,9 @@ class Supervisor:
         if lived >= _HEALTHY_SECONDS or (killed and lived >= _START_SECONDS / 5):
             child.delay = _FIRST_DELAY
         child.failures = child.failures + 1 if lived < _START_SECONDS and not killed else 0
-        if child.failures >= _FAILED_STARTS:
+        # What has run before fails for a reason outside of it, such as a full disk: that may pass.
+        child.proven = child.proven or lived >= _START_SECONDS
+        if child.failures >= _FAILED_STARTS and not child.proven:
             self._give_up(child)
             return
         self._say(

@@ -172,3 +172,24 @@ def test_a_killed_guard_is_replaced(tmp_path: Path) -> None:
         with Path(os.devnull).open("wb") as nowhere:  # the guard sees its writer end
             os.dup2(nowhere.fileno(), second.stdin.fileno(), inheritable=False)
         wait_for(lambda: not guard.group_alive(child))
+
+
+def test_a_program_that_has_run_before_is_never_given_up(tmp_path: Path) -> None:
+    fails, starts = tmp_path / "fails", tmp_path / "starts"
+    code = (
+        "import os, sys, time\n"
+        f"open({str(starts)!r}, 'a').write('x')\n"
+        f"sys.exit(3) if os.path.exists({str(fails)!r}) else time.sleep(600)"
+    )
+    with Supervisor(tmp_path / "log", say=lambda _: None) as supervisor:
+        supervisor.start("postgres", program(code), ready=starts.exists)
+        fails.touch()
+        [child] = supervisor._children
+        child.process.kill()
+        child.delay = 0.01
+        for number in range(2, 9):
+            wait_for(lambda number=number: len(starts.read_text()) >= number)  # type: ignore[misc]  # a default binds the loop's value
+            child.delay = 0.01
+        fails.unlink()
+        wait_for(lambda: child.restart_at is None and child.process.poll() is None)
+        assert supervisor._failure is None
