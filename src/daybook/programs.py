@@ -124,9 +124,13 @@ def up(settings: Settings) -> None:
     with everything(settings) as (supervisor, found):
         # Only now: a password that is shown once must not be lost with a start that fails.
         admin = ensure_first_admin(settings, found)
-        sys.stdout.write(welcome(settings, found, admin))
-        sys.stdout.flush()
-        supervisor.supervise()
+        supervisor.supervise(lambda: print_now(welcome(settings, found, admin)))
+
+
+def print_now(text: str) -> None:
+    """Write to standard output at once, also where that is a file."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def answers(settings: Settings) -> bool:

@@ -32,8 +32,8 @@ from daybook.settings import Settings
 settings = Settings(data_dir=Path(sys.argv[1]))
 if sys.argv[2] == "up":
     with kept_services(settings) as (supervisor, found):
-        print(json.dumps([found.database_url, found.redis_url]), flush=True)
-        supervisor.supervise()
+        urls = json.dumps([found.database_url, found.redis_url])
+        supervisor.supervise(lambda: print(urls, flush=True))
 else:
     with services(settings) as found:
         print(json.dumps([found.database_url, found.redis_url]), flush=True)

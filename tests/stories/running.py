@@ -56,7 +56,7 @@ class Running:
         self._process.send_signal(signum)
         return self._process.wait(timeout=60)
 
-    def run(self, *arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, seconds: float = 600) -> "subprocess.CompletedProcess[str]":
         """Type a command beside it."""
         return subprocess.run(
             [*DAYBOOK, *arguments],

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.stories.running import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -85,8 +86,8 @@ def test_the_tour_of_the_readme_works_as_pasted() -> None:
     block = re.search(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
     with running_daybook() as daybook:
-        here = {"8000": str(daybook.port), ".venv/bin/python": "python"}
-        script = block[1].replace(".venv/bin/daybook", "python -m daybook")
+        here = {"8000": str(daybook.port), ".venv/bin/python": sys.executable}
+        script = block[1].replace(".venv/bin/daybook", f"{sys.executable} -m daybook")
         for old, new in here.items():
             script = script.replace(old, new)
         toured = subprocess.run(
