@@ -182,7 +182,8 @@ class Supervisor:
     def supervise(self, announce: Callable[[], None]) -> None:
         """Block until SIGINT, SIGTERM or SIGHUP, then stop everything; a second signal: at once.
 
-        `announce` says that it runs: whoever reads that may send a signal. Raises ServiceError when a program has failed for good. For the main thread only.
+        `announce` says that it runs: whoever reads that may send a signal. Raises ServiceError when
+        a program has failed for good. For the main thread only.
         """
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {signum: signal.signal(signum, self._on_signal) for signum in signals}

@@ -106,7 +106,7 @@ def test_a_program_that_keeps_failing_ends_the_supervision(tmp_path: Path) -> No
         supervisor.start("worker", program("raise SystemExit('no database')"))
         supervisor.start("api", sleeper(tmp_path / "pid"))
         with pytest.raises(ServiceError, match=r"(?s)worker failed 5 times in a row.*no database"):
-            supervisor.supervise()
+            supervisor.supervise(lambda: None)
         assert not guard.group_alive(pid_in(tmp_path / "pid"))
 
 
@@ -123,7 +123,7 @@ from pathlib import Path
 from daybook.supervisor import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
     supervisor.start("stubborn", [sys.executable, "-I", "-S", "-c", sys.argv[2]])
-    supervisor.supervise()
+    supervisor.supervise(lambda: print("runs", flush=True))
 """
 STUBBORN = (
     "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -134,14 +134,18 @@ STUBBORN = (
 def start_up(tmp_path: Path) -> tuple[subprocess.Popen[bytes], int]:
     code = STUBBORN.format(path=str(tmp_path / "pid"))
     process = subprocess.Popen(
-        [PYTHON, "-c", UP, str(tmp_path / "log"), code], start_new_session=True
+        [PYTHON, "-c", UP, str(tmp_path / "log"), code],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
     )
+    assert process.stdout is not None
+    with process.stdout as said:
+        assert said.readline() == b"runs\n"
     return process, pid_in(tmp_path / "pid")
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     process, child = start_up(tmp_path)
-    time.sleep(0.2)
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.5)
