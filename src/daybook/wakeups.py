@@ -19,6 +19,7 @@ from daybook.logs import Seldom
 NAMESPACE = "daybook"
 QUEUE = "projections"
 ACTOR = "post"
+SECONDS_BETWEEN_SENDS = 0.01
 SECONDS_TO_LEAVE_REDIS_ALONE = 1.0
 SECONDS_TO_CLOSE = 2.0
 # A message under way is not sent again; should it be lost, the mark is gone after this time.
@@ -85,6 +86,8 @@ class Herald:
             self._news.clear()
             try:
                 self._send()
+                # Under load one message stands for many appends: sending is not free for commands.
+                self._closing.wait(SECONDS_BETWEEN_SENDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, there will be more news
                 if self._seldom.due("redis_down"):
                     effect = "views follow within a second"

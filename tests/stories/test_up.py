@@ -86,10 +86,12 @@ def test_the_tour_of_the_readme_works_as_pasted() -> None:
     block = re.search(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
     with running_daybook() as daybook:
-        here = {"8000": str(daybook.port), ".venv/bin/python": sys.executable}
-        script = block[1].replace(".venv/bin/daybook", f"{sys.executable} -m daybook")
-        for old, new in here.items():
-            script = script.replace(old, new)
+        here = {
+            "8000": str(daybook.port),
+            ".venv/bin/python": sys.executable,
+            ".venv/bin/daybook": f"{sys.executable} -m daybook",
+        }
+        script = re.sub(r"8000|\.venv/bin/\w+", lambda found: here[found[0]], block[1])
         toured = subprocess.run(
             ["bash", "-eu", "-c", script],
             env=daybook.environment,
