@@ -1,6 +1,7 @@
 """The road from the log to a view: a page of events and the checkpoint, in one transaction."""
 
 import threading
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,9 @@ from projections.row_sql import read_rows, write_rows
 
 PAGE = 2_000
 PAGES_KEPT = 3
+# Events that come in a flood are cheaper by the page: so many at once, and the next page may grow.
+MANY = 150
+LINGER_SECONDS = 0.2
 SHARING_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -105,6 +109,8 @@ def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pa
         if step == 0:
             break
         posted += step
+        if MANY <= step < PAGE:
+            time.sleep(LINGER_SECONDS)
     return posted
 
 
