@@ -83,6 +83,7 @@ async def _attempt(
             raise Undecided from refusal
         if asker.key is None:
             raise
+        work.drop()  # a handler may have added events before it came to what it refuses
         return await work.leave(refused(asker.request_id, refusal), handler, request)
     if not work.changes and work.unproven:
         raise Undecided

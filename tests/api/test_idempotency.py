@@ -73,6 +73,17 @@ def test_a_refusal_for_the_present_state_is_repeated_when_the_state_is_another(
     assert order(customer, tea, new_key(), quantity=3).status_code == 201
 
 
+def test_a_refused_order_leaves_nothing_of_its_first_items_behind(
+    admin: Person, customer: Person, database_url: str
+) -> None:
+    plenty, none_left = product(admin, stock=5), product(admin, stock=0)
+    items = [{"productId": one, "quantity": 1} for one in (plenty, none_left)]
+    before = events(database_url)
+    answer = customer.ask("POST", "/orders", {"items": items}, Idempotency_Key=new_key())
+    refused(answer, 409, "OUT_OF_STOCK")
+    assert events(database_url) == before
+
+
 def test_a_repeated_payment_is_the_same_success_and_not_already_paid(
     admin: Person, customer: Person
 ) -> None:
