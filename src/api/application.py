@@ -16,6 +16,7 @@ from api.openapi import documentation, openapi_config
 from api.request import LARGEST_BODY, ApiRequest
 from api.request_context import InContext
 from api.revocations import Revocations
+from api.routes import options
 from api.tokens import Tokens
 
 NO_HANDLERS: ExceptionHandlersMap = MappingProxyType({})  # type: ignore[assignment]  # only read
@@ -37,8 +38,9 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     entered before the first request and left after the last one, in reverse order.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
+    served = [*handlers, *documentation()]
     app = Litestar(
-        [*handlers, *documentation()],
+        [*options(served), *served],
         before_request=admission(Authentication(tokens, revocations)),
         dependencies={name: constant(part) for name, part in parts.items()},
         exception_handlers={**HANDLERS, **exception_handlers},

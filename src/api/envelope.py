@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
-from litestar import Response
+from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
+from api.negotiation import PROBLEM_TYPE, VARY, problem, wants_problem
+from api.request_context import context_of
 from domain.refusal import Detail
 
 T = TypeVar("T")
@@ -92,10 +94,34 @@ class Answer(Response[T]):
         """Litestar's own settings (cookies, background tasks) are left out: they cost 10 us."""
         self.content, self.status_code, self.sent_headers = content, status, headers
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> "SentAnswer":  # type: ignore[override]  # Litestar only calls what comes back
-        """Return what sends this answer."""
+    def to_asgi_response(  # type: ignore[override]  # Litestar only calls what comes back
+        self, *_: Any, request: Request[Any, Any, Any], **__: Any
+    ) -> "SentAnswer":
+        """Return what sends this answer; a failure in the form that the client accepts."""
+        status = self.status_code or 200
+        if isinstance(self.content, Failure):
+            return sent_failure(status, self.content, self.sent_headers, request)
         body = b"" if self.content is None else ENCODER.encode(self.content)
-        return SentAnswer(self.status_code or 200, body, self.sent_headers)
+        return SentAnswer(status, body, self.sent_headers)
+
+
+def sent_failure(
+    status: int, failure: Failure, headers: Headers, request: Request[Any, Any, Any]
+) -> "SentAnswer":
+    """Return what sends a failure: in its envelope, or as a problem if the client wants that."""
+    accept = context_of(request.scope).headers.get(b"accept")
+    if accept is None or not wants_problem(accept):
+        return SentAnswer(status, ENCODER.encode(failure), [*headers, VARY])
+    error, made = failure.error, failure.meta
+    body = problem(
+        status=status,
+        code=error.code,
+        message=error.message,
+        details=error.details,
+        timestamp=made.timestamp,
+        request_id=made.request_id,
+    )
+    return SentAnswer(status, ENCODER.encode(body), [*headers, VARY, PROBLEM_TYPE])
 
 
 class SentAnswer:
@@ -105,7 +131,9 @@ class SentAnswer:
         self._status, self._body = status, body
         self._headers = [*headers]
         if body:
-            self._headers += (JSON_TYPE, (b"content-length", str(len(body)).encode()))
+            self._headers.append((b"content-length", str(len(body)).encode()))
+            if PROBLEM_TYPE not in headers:
+                self._headers.append(JSON_TYPE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Send it."""

@@ -75,6 +75,13 @@ class UnsupportedMediaType(Refusal):
     sentence = ROUTER[415][1]
 
 
+class OtherVersion(Refusal):
+    """The resource has another version than the one that If-Match wants."""
+
+    code = "PRECONDITION_FAILED"
+    sentence = "The resource has another version than If-Match wants."
+
+
 class NotSignedIn(Refusal):
     """The request has no credentials, or bad ones."""
 
@@ -176,14 +183,8 @@ def refused_by_router(request: AnyRequest, error: HTTPException) -> Answer[Failu
         return failed(request, error)
     code, message = ROUTER.get(error.status_code, MALFORMED)
     allow = (error.headers or {}).get("allow")
-    headers = [(b"allow", allowed(allow))] if allow is not None else []
+    headers = [(b"allow", allow.encode())] if allow is not None else []
     return failure(request, code, message, details_of(error), headers=headers)
-
-
-def allowed(methods: str) -> bytes:
-    """Return the methods of an Allow header: who may GET may HEAD."""
-    names = {name.strip() for name in methods.split(",")}
-    return ", ".join(sorted(names | ({"HEAD"} if "GET" in names else set()))).encode()
 
 
 def details_of(error: HTTPException) -> tuple[Detail, ...]:

@@ -10,6 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from api.negotiation import Problem
+
 Schema = dict[str, Any]
 
 ASSETS = Path(__file__).parent / "docs"
@@ -23,7 +25,8 @@ DESCRIPTION = """
 Commands are posted and answered with a receipt: the id, the new version (also as `ETag`) and the
 position in the log (`Daybook-Position`). Views follow the log.
 
-Every answer has the same envelope; `error.code` is stable, `error.message` is for people.
+Every answer has the same envelope; `error.code` is stable, `error.message` is for people. A client
+that accepts `application/problem+json` gets errors as RFC 9457 problems with the same `code`.
 Unknown fields in a body and unknown query parameters are errors; of equal names in an object the
 last one counts. Times are RFC 3339 in UTC, ids are UUIDs, money is a decimal string and a currency.
 
@@ -90,6 +93,7 @@ def document() -> HTTPRouteHandler:
 def completed(document: Schema) -> Schema:
     """Add what cannot be read from the handlers: headers, and that bodies have no other fields."""
     schemas = document["components"]["schemas"]
+    schemas |= msgspec.json.schema_components([Problem], ref_template=f"{REF}{{name}}")[1]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for body in operation.get("requestBody", {}).get("content", {}).values():
@@ -99,10 +103,21 @@ def completed(document: Schema) -> Schema:
             if method != "get" and "/auth/" not in path:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             for status, response in operation["responses"].items():
+                if is_failure(response):
+                    response["content"][PROBLEM] = {"schema": {"$ref": f"{REF}Problem"}}
                 response["headers"] = headers_of(method, status) | response.get("headers", {})
     return document
 
 
+def is_failure(response: Schema) -> bool:
+    """Tell whether a documented answer is an error."""
+    return bool(response.get("content")) and response["content"]["application/json"]["schema"].get(
+        "$ref", ""
+    ).endswith("/Failure")
+
+
+REF = "#/components/schemas/"
+PROBLEM = "application/problem+json"
 IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",

@@ -82,12 +82,21 @@ def finishing(context: Context, send: Send, *, wants_head: bool) -> Send:
 
     async def finish(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *added(context, message["headers"])]
+            headers = [completed(*one) for one in message["headers"]]
+            message["headers"] = [*headers, *added(context, headers)]
         elif wants_head and message["type"] == "http.response.body":
             message["body"] = b""
         await send(message)
 
     return finish
+
+
+def completed(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return a header of the answer; who may GET may HEAD, and anybody may ask for OPTIONS."""
+    if name != b"allow":
+        return name, value
+    methods = {method.strip() for method in value.split(b",")} | {b"OPTIONS"}
+    return name, b", ".join(sorted(methods | ({b"HEAD"} if b"GET" in methods else set())))
 
 
 def added(context: Context, headers: Any) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.types import AnyCallable
 
-from api.envelope import Failure
+from api.envelope import Answer, Failure
 from api.errors import STATUSES
 from api.guards import Who
 from api.request import ApiRequest
@@ -68,6 +68,35 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
         return declared(handle)
 
     return declare
+
+
+def options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Return what answers OPTIONS, to be registered before the handlers themselves.
+
+    Litestar's own names only the methods of the handler that was registered first for a path.
+    """
+    methods: defaultdict[str, set[str]] = defaultdict(set)
+    for handler in handlers:
+        for path in handler.paths:
+            methods[path] |= {str(method) for method in handler.http_methods}
+    return [options_of(path, ", ".join(sorted(found))) for path, found in methods.items()]
+
+
+def options_of(path: str, methods: str) -> HTTPRouteHandler:
+    """Return what answers OPTIONS for a path."""
+
+    def allowed() -> Answer[None]:
+        return Answer(None, status=204, headers=[(b"allow", methods.encode())])
+
+    declared = HTTPRouteHandler(
+        path,
+        http_method="OPTIONS",
+        status_code=204,
+        request_class=ApiRequest,
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
+    return declared(allowed)
 
 
 def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:

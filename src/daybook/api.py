@@ -81,7 +81,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     if side != "read":
         sides.append(writing(services, Memory(settings.idempotency_ttl, derived(secret))))
     if side != "write":
-        sides.append(reading(services))
+        sides.append(reading(settings.read_database_url or services.database_url))
     looking = pool(services.database_url, name="daybook health", size=2)
     key_id = sha256(secret).hexdigest()[:8]
     return create_app(
@@ -124,9 +124,9 @@ def derived(secret: bytes) -> bytes:
     return hmac.digest(secret, b"idempotency keys", "sha256")
 
 
-def reading(services: Services) -> Parts:
-    """Return the parts that show views."""
-    views = Views(services.database_url)
+def reading(database_url: str) -> Parts:
+    """Return the parts that show views; the database may be a replica, nothing is written."""
+    views = Views(database_url)
     return Parts(read.HANDLERS, {"views": views}, views)
 
 

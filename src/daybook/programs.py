@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import structlog
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -50,10 +51,13 @@ def environment(settings: Settings, found: Services) -> Mapping[str, str]:
 
 
 def serve(settings: Settings, side: Side) -> None:
-    """Run an API server until it is told to stop."""
+    """Run an API server until it is told to stop; one of views alone changes no database."""
     check_port(settings.host, settings.port)
+    if side == "read":
+        settings = reading_alone(settings)
     with services(settings) as found:
-        migrate(found.database_url)
+        if side != "read":
+            migrate(found.database_url)
         os.environ.update(environment(settings, found))
         Server(
             FACTORIES[side],
@@ -72,6 +76,12 @@ def serve(settings: Settings, side: Side) -> None:
             respawn_interval=0.5,
             workers_kill_timeout=DRAIN_SECONDS,
         ).serve()
+
+
+def reading_alone(settings: Settings) -> Settings:
+    """Return the settings of a process that shows views: it knows only the database it reads."""
+    address = settings.read_database_url or settings.database_url
+    return msgspec.structs.replace(settings, database_url=address)
 
 
 def work(settings: Settings) -> int:

@@ -282,7 +282,9 @@ def _check_given(settings: Settings) -> None:
 
 
 def _check_database(settings: Settings) -> None:
-    shown = settings.masked()["DAYBOOK_DATABASE_URL"]
+    replica = settings.database_url == settings.read_database_url
+    name = "DAYBOOK_READ_DATABASE_URL" if replica else "DAYBOOK_DATABASE_URL"
+    shown = settings.masked()[name]
     try:
         with psycopg.connect(
             settings.database_url or "", connect_timeout=_CONNECT_SECONDS
@@ -291,12 +293,12 @@ def _check_database(settings: Settings) -> None:
     except psycopg.Error as error:
         why = " ".join(str(error).split())
         raise ServiceError(
-            f"Postgres at DAYBOOK_DATABASE_URL={shown} cannot be used ({why}): start it or correct"
+            f"Postgres at {name}={shown} cannot be used ({why}): start it or correct"
             " the address; without one Daybook starts its own."
         ) from error
     if version < _OLDEST_POSTGRES:
         raise ServiceError(
-            f"Postgres at DAYBOOK_DATABASE_URL={shown} is version {version}, and Daybook needs"
+            f"Postgres at {name}={shown} is version {version}, and Daybook needs"
             f" {_OLDEST_POSTGRES} or newer: upgrade it, or choose another."
         )
 

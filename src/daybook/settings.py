@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     data_dir: Path = Path("var")
     database_url: str | None = None
+    read_database_url: str | None = None
     redis_url: str | None = None
     jwt_secret: str | None = None
     admin_email: str | None = None
@@ -256,6 +257,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_DATA_DIR": ("a folder", _path),
     "DAYBOOK_DATABASE_URL": (
         "a Postgres address such as postgresql://user:password@host:5432/daybook",
+        _database,
+    ),
+    "DAYBOOK_READ_DATABASE_URL": (
+        "the Postgres address of a replica such as postgresql://reader:password@replica:5432/daybook",
         _database,
     ),
     "DAYBOOK_REDIS_URL": (

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from api.envelope import Answer, Page, Success, meta, pagination
-from api.errors import MalformedRequest
+from api.errors import MalformedRequest, OtherVersion
 from api.read.lists import Asked
 from api.request import ApiRequest
 from projections import listing
 
-# RFC 9110, 8.8.3 and 13.1.2. Weak and strong ones are equal here.
-TAG = r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
+# RFC 9110, 8.8.3, 13.1.1 and 13.1.2.
+TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 TAGS = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t]*(?:{TAG}[ \t]*)?)*")
 ONE_TAG = re.compile(TAG)
 
@@ -42,9 +42,15 @@ def single(
     version: int,
     position: int,
 ) -> ViewAnswer:
-    """Answer with one resource; 304 without it if the client has this version."""
+    """Answer with one resource; 304 without it if the client has this version.
+
+    Raises `OtherVersion` if the client wants another version only (RFC 9110, 13.2.2).
+    """
     headers = [(b"etag", b'"%d"' % version), position_header(position)]
-    if is_known(request.context.headers.get(b"if-none-match"), version):
+    given = request.context.headers
+    if not is_wanted(given.get(b"if-match"), version):
+        raise OtherVersion
+    if is_known(given.get(b"if-none-match"), version):
         return Answer(None, status=304, headers=headers)
     body = Success(data=chosen(view, fields), meta=meta(request.context.request_id))
     return Answer(body, headers=headers)
@@ -56,15 +62,23 @@ def position_header(position: int) -> tuple[bytes, bytes]:
 
 
 def is_known(header: bytes | None, version: int) -> bool:
-    """Tell whether If-None-Match names a version; `MalformedRequest` if it is no list of tags."""
-    if header is None:
-        return False
+    """Tell whether If-None-Match names a version; weak and strong tags are equal here."""
+    return header is not None and names(header, "If-None-Match", version, weak=True)
+
+
+def is_wanted(header: bytes | None, version: int) -> bool:
+    """Tell whether If-Match, where there is one, names a version; a weak tag never does."""
+    return header is None or names(header, "If-Match", version, weak=False)
+
+
+def names(header: bytes, name: str, version: int, *, weak: bool) -> bool:
+    """Tell whether a header names a version; `MalformedRequest` if it is no list of tags."""
     text = header.decode("latin-1").strip()
     if text == "*":
         return True
     if not TAGS.fullmatch(text):
-        raise MalformedRequest('If-None-Match must be versions in quotes, such as "3", or *.')
-    return str(version) in ONE_TAG.findall(text)
+        raise MalformedRequest(f'{name} must be versions in quotes, such as "3", or *.')
+    return any(tag == str(version) and (weak or not sign) for sign, tag in ONE_TAG.findall(text))
 
 
 def chosen(view: msgspec.Struct, fields: tuple[str, ...] | None) -> object:

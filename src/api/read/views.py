@@ -30,6 +30,12 @@ IF_NONE_MATCH = Parameter(
     description='Versions that the client has, such as "3", or *; then 304 if it is one of them.',
     schema=Schema(type=OpenAPIType.STRING),
 )
+IF_MATCH = Parameter(
+    name="If-Match",
+    param_in="header",
+    description="Versions that the client wants and no other; then 412 if it is none of them.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
 NOT_MODIFIED = ResponseSpec(None, description="The client has this version.")
 
 
@@ -78,14 +84,14 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
         generate_examples=False,
         description="The resource.",
     )
-    parameters = [*(parameter(*one, ()) for one in values.items()), IF_NONE_MATCH]
+    parameters = [*(parameter(*one, ()) for one in values.items()), IF_NONE_MATCH, IF_MATCH]
     return route(
         "GET",
         path,
         who=who,
         summary=summary,
         tag=tag,
-        refusals=["UNAVAILABLE", "NOT_FOUND"],
+        refusals=["UNAVAILABLE", "NOT_FOUND", "PRECONDITION_FAILED"],
         query=values,
         answers={200: found, 304: NOT_MODIFIED},
         operation=operation(parameters, [POSITION, ETAG]),

@@ -60,6 +60,23 @@ def test_an_if_none_match_that_is_none_is_refused(client: Client, product: str, 
     refused(answer, 400, "MALFORMED_REQUEST")
 
 
+@pytest.mark.parametrize("wanted", ['"1"', '"7", "1"', 'W/"7","1"', "*"])
+def test_a_client_that_wants_this_version_gets_it(
+    client: Client, product: str, wanted: str
+) -> None:
+    answer = client.get(f"/api/v1/products/{product}", headers={"If-Match": wanted})
+    assert data_of(answer)["id"] == product
+
+
+@pytest.mark.parametrize("wanted", ['"2"', 'W/"1"', 'W/"1","2"'])
+def test_a_client_that_wants_another_version_gets_none(
+    client: Client, product: str, wanted: str
+) -> None:
+    headers = {"If-Match": wanted, "If-None-Match": '"1"'}
+    answer = client.get(f"/api/v1/products/{product}", headers=headers)
+    refused(answer, 412, "PRECONDITION_FAILED")
+
+
 def test_what_is_not_there_is_not_unmodified(client: Client) -> None:
     answer = client.get(f"/api/v1/products/{uuid4()}", headers={"If-None-Match": "*"})
     refused(answer, 404, "NOT_FOUND")

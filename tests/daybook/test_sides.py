@@ -1,0 +1,140 @@
+"""The two sides as processes of their own: the read side on a Postgres that nobody can write to."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from litestar.testing import TestClient
+
+from api import read, write
+from daybook.api import build
+from daybook.services import Services
+from daybook.settings import Settings
+from tests.api.conftest import ADMIN_EMAIL, PASSWORD, create_admin
+from tests.conftest import address, run
+from tests.projections.given import ALICE, STORY, TEAPOT, append, post
+from tests.stories.running import free_port
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+def settings(**changed: object) -> Settings:
+    return Settings(jwt_secret=SECRET, **changed)  # type: ignore[arg-type]  # as the case says
+
+
+class Replica(NamedTuple):
+    """A database that cannot be written, and an administrator's access token for it."""
+
+    url: str
+    token: str
+
+
+@pytest.fixture
+def replica(server_url: str, template_database: str) -> Iterator[Replica]:
+    """Give a database with a story and an administrator in which nothing can be written."""
+    name = f"test_replica_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    url = address(server_url, name)
+    append(url, STORY)
+    asyncio.run(create_admin(url))
+    with TestClient(build("write", settings(), Services(url, NOWHERE))) as writer:
+        credentials = {"email": ADMIN_EMAIL, "password": PASSWORD}
+        pair = writer.post("/api/v1/auth/login", json=credentials).json()["data"]
+    post(url)
+    run(server_url, "alter database {} set default_transaction_read_only = on", name)
+    yield Replica(url, pair["accessToken"])
+    run(server_url, "drop database {} with (force)", name)
+
+
+def test_the_read_side_answers_on_a_database_that_cannot_be_written(
+    replica: Replica, database_url: str
+) -> None:
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), psycopg.connect(replica.url) as one:
+        one.execute("delete from users_v1")
+    # Beside the write side the primary is another database: whoever looks there finds nothing.
+    for side, url in (("read", replica.url), ("all", database_url)):
+        app = build(side, settings(read_database_url=replica.url), Services(url, NOWHERE))
+        with TestClient(app) as reader:
+            signed = {"Authorization": f"Bearer {replica.token}"}
+            assert reader.get("/health/ready").status_code == 200
+            assert reader.get(f"/api/v1/products/{TEAPOT}").json()["data"]["sku"] == "TEA-1"
+            for path in ("users", f"users/{ALICE}", "admin/users", "orders", "products"):
+                answer = reader.get(f"/api/v1/{path}", headers=signed)
+                assert answer.json()["data"], answer.text
+            report = reader.get("/api/v1/reports/sales?groupBy=day", headers=signed)
+            assert report.json()["data"]
+
+
+def test_each_side_has_its_own_methods_and_no_others() -> None:
+    nowhere = Services("postgresql://postgres@127.0.0.1:1/none", NOWHERE)
+    sides = {side: build(side, settings(), nowhere) for side in ("read", "write", "all")}
+    methods = {
+        side: {(path, method) for path, method in offered(app) if path.startswith("/api/")}
+        for side, app in sides.items()
+    }
+    assert methods["read"] == {(path, "GET") for handler in read.HANDLERS for path in handler.paths}
+    assert methods["write"] == {
+        (path, str(method))
+        for handler in write.HANDLERS
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+    assert methods["all"] == methods["read"] | methods["write"]
+
+
+def offered(app: object) -> Iterator[tuple[str, str]]:
+    for route in app.routes:  # type: ignore[attr-defined]  # Litestar's
+        for handler in getattr(route, "route_handlers", ()):
+            for method in handler.http_methods:
+                if str(method) != "OPTIONS":
+                    yield route.path, str(method)
+
+
+def test_a_read_side_alone_needs_no_primary_and_migrates_nothing(
+    empty_database: str, server_url: str, tmp_path: Path
+) -> None:
+    name = empty_database.rpartition("/")[2].partition("?")[0]
+    run(server_url, "alter database {} set default_transaction_read_only = on", name)
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if "DAYBOOK" not in name},
+        "DAYBOOK_ENV": "production",
+        "DAYBOOK_READ_DATABASE_URL": empty_database,
+        "DAYBOOK_REDIS_URL": NOWHERE,
+        "DAYBOOK_JWT_SECRET": SECRET,
+        "DAYBOOK_DATA_DIR": str(tmp_path / "var"),
+        "DAYBOOK_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "daybook", "serve", "--side", "read"]
+    server = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    try:
+        ready = httpx.URL(f"http://127.0.0.1:{port}/health/ready")
+        answer = first_answer(ready, server)
+        assert answer.status_code == 503
+        assert [one["field"] for one in answer.json()["error"]["details"]] == ["migration"]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def first_answer(url: httpx.URL, server: "subprocess.Popen[bytes]") -> httpx.Response:
+    """Wait until a server answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the server has ended"
+        try:
+            return httpx.get(url, timeout=10)
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the server does not answer")
