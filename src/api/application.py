@@ -9,16 +9,20 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 
+from api.addresses import Addresses
 from api.admission import admission
 from api.authentication import Authentication
 from api.errors import HANDLERS
+from api.limiter import Limiter, Told
 from api.openapi import documentation, openapi_config
+from api.rate_limits import Limited
 from api.request import LARGEST_BODY, ApiRequest
 from api.request_context import InContext
 from api.revocations import Revocations
 from api.routes import options
 from api.tokens import Tokens
 
+DIRECT = Addresses()
 NO_HANDLERS: ExceptionHandlersMap = MappingProxyType({})  # type: ignore[assignment]  # only read
 
 
@@ -28,6 +32,9 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     tokens: Tokens,
     revocations: Revocations,
     provided: Mapping[str, object],
+    limiter: Limiter | None = None,
+    addresses: Addresses = DIRECT,
+    told: Told = lambda _: None,
     lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
     exception_handlers: ExceptionHandlersMap = NO_HANDLERS,
     version: str = "0",
@@ -35,13 +42,15 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     """Build the application of one process.
 
     `provided` are the parts that handlers name as `NamedDependency`, such as `tools`; `lifespan` is
-    entered before the first request and left after the last one, in reverse order.
+    entered before the first request and left after the last one, in reverse order. Without a
+    `limiter` requests are not limited; `told` hears of what it refuses.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
+    authentication = Authentication(tokens, revocations)
     served = [*handlers, *documentation()]
     app = Litestar(
         [*options(served), *served],
-        before_request=admission(Authentication(tokens, revocations)),
+        before_request=admission(authentication),
         dependencies={name: constant(part) for name, part in parts.items()},
         exception_handlers={**HANDLERS, **exception_handlers},
         lifespan=[*lifespan, revocations.following()],
@@ -53,7 +62,11 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
         logging_config=None,
     )
     # Outside of the router, so that its own errors have the headers too.
-    app.asgi_handler = InContext(app.asgi_handler)
+    inside = app.asgi_handler
+    if limiter is not None:
+        inside = Limited(inside, limiter, authentication, told)
+        app.on_shutdown.append(limiter.close)
+    app.asgi_handler = InContext(inside, addresses)
     return app
 
 

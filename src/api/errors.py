@@ -36,6 +36,7 @@ STATUSES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "VALIDATION_ERROR": 422,
     "IDEMPOTENCY_KEY_REUSED": 422,
+    "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
     "UNAVAILABLE": 503,
 }
@@ -154,7 +155,7 @@ def note_refusal(request: AnyRequest, code: str) -> None:
         method=request.scope["method"],
         path=request.scope["path"],
         user_id=str(caller.user_id) if caller else None,
-        address=(request.scope.get("client") or ("unknown",))[0],
+        address=context_of(request.scope).address,
     )
 
 

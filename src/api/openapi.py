@@ -30,6 +30,10 @@ that accepts `application/problem+json` gets errors as RFC 9457 problems with th
 Unknown fields in a body and unknown query parameters are errors; of equal names in an object the
 last one counts. Times are RFC 3339 in UTC, ids are UUIDs, money is a decimal string and a currency.
 
+Requests are limited for each user, or each address without one: every answer says in
+`RateLimit-Policy` and `RateLimit` (IETF draft) how many are left. One too many is answered 429 with
+`Retry-After`.
+
 Roles: `customer`, `staff`, `auditor`, `admin`. An administrator may do all that staff may. What is
 somebody else's does not exist for a customer (404). A request whose access token is bad is refused
 even where none is needed. `If-Match: "<version>"` makes a command hold only for that version (412).
@@ -139,12 +143,18 @@ HEADERS = {
     "Location": "Where the new resource is.",
     "WWW-Authenticate": "How to sign in (RFC 6750).",
     "Retry-After": "Seconds to wait.",
+    "RateLimit-Policy": "How many requests (q) are taken in so many seconds (w).",
+    "RateLimit": "How many requests are left (r), and the seconds until there is one more (t).",
 }
 
 
 def headers_of(method: str, status: str) -> Schema:
     """Return the headers that an answer with this status has."""
-    names = {"401": ["WWW-Authenticate"], "503": ["Retry-After"]}.get(status, [])
+    names = {
+        "401": ["WWW-Authenticate"],
+        "429": ["Retry-After", "RateLimit-Policy", "RateLimit"],
+        "503": ["Retry-After"],
+    }.get(status, [])
     if method != "get" and status.startswith("2"):
         names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
         names += ["Location"] if status == "201" else []

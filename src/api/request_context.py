@@ -11,6 +11,8 @@ import structlog
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.addresses import UNKNOWN, Addresses
+
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context, 3.2: version, trace id, parent id, flags; later versions may add more.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-.*")
@@ -21,6 +23,8 @@ ALWAYS = (
 )
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE = (b"cache-control", b"no-store")
+# Only said over TLS (RFC 6797, 7.2); a year, as ASVS 3.4.1 asks.
+TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -37,12 +41,17 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct):
-    """A request: its ids, its headers (lower-case names, the last of equal ones), who asks."""
+    """A request: its ids, its headers (lower-case names, the last of equal ones), who asks.
+
+    `address` is the client's, as far as the proxies between are trusted.
+    """
 
     request_id: str
     correlation_id: str
     headers: Mapping[bytes, bytes]
     caller: Caller | None = None
+    address: str = UNKNOWN
+    secure: bool = False
 
 
 def context_of(scope: Scope) -> Context:
@@ -53,9 +62,9 @@ def context_of(scope: Scope) -> Context:
 class InContext:
     """Gives every request its context and every answer its headers, errors of the router too."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
         """`app` is everything inside."""
-        self._app = app
+        self._app, self._addresses = app, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -63,6 +72,8 @@ class InContext:
             await self._app(scope, receive, send)
             return
         context = new_context(dict(scope["headers"]))
+        context.address = self._addresses.of(scope)
+        context.secure = self._addresses.secure(scope)
         scope["state"]["context"] = context
         tokens = structlog.contextvars.bind_contextvars(
             request_id=context.request_id, correlation_id=context.correlation_id
@@ -107,6 +118,8 @@ def added(context: Context, headers: Any) -> list[tuple[bytes, bytes]]:
         more.append(API_POLICY)
     if b"authorization" in context.headers and NO_STORE[0] not in present:
         more.append(NO_STORE)
+    if context.secure:
+        more.append(TRANSPORT_SECURITY)
     return more
 
 

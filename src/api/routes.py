@@ -19,6 +19,8 @@ from api.request import ApiRequest
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 V1 = "/api/v1"
+# Whoever watches Daybook asks often, from one address, and must be able to when all else is busy.
+UNCOUNTED = ("/health/", "/metrics")
 SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
 NO_ANSWERS: Mapping[int, ResponseSpec] = MappingProxyType({})
 WITH_BODY = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR")
@@ -48,6 +50,7 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
     def declare(handle: AnyCallable) -> HTTPRouteHandler:
         codes = ["MALFORMED_REQUEST", "INTERNAL_ERROR", *refusals]
         codes += SIGNED if credentials else ()
+        codes += () if path.startswith(UNCOUNTED) else ("RATE_LIMITED",)
         codes += ("FORBIDDEN",) if who else ()
         codes += ("IDEMPOTENCY_KEY_REUSED",) if method != "GET" and credentials else ()
         codes += WITH_BODY if "data" in handle.__annotations__ else ()

@@ -18,8 +18,10 @@ from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
 from api import read, write
+from api.addresses import Addresses
 from api.application import create_app
 from api.health import Check, Report, health
+from api.limiter import Limit, Limiter
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS, Memory
@@ -29,7 +31,7 @@ from commands.work import Tools
 from daybook.logs import configure_logs
 from daybook.migrate import newest_revision
 from daybook.services import Services
-from daybook.settings import Settings, jwt_secret
+from daybook.settings import RateLimit, Settings, jwt_secret
 from daybook.wakeups import Herald
 from event_store.connections import pool
 from event_store.store import EventStore
@@ -93,9 +95,18 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         revocations=Revocations(services.database_url),
         provided={name: part for one in sides for name, part in one.provided.items()},
         lifespan=[opened(looking), *(one.lifespan for one in sides)],
+        limiter=limiter(settings.rate_limit, services.redis_url),
+        addresses=Addresses(settings.trusted_proxies),
         exception_handlers={} if side == "read" else EXCEPTION_HANDLERS,
         version=version("daybook"),
     )
+
+
+def limiter(limit: RateLimit | None, redis_url: str) -> Limiter | None:
+    """Return what counts requests; None where they are not to be limited."""
+    if limit is None:
+        return None
+    return Limiter(redis_url, Limit(limit.requests, int(limit.window.total_seconds())))
 
 
 def writing(services: Services, memory: Memory) -> Parts:

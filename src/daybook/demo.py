@@ -21,6 +21,7 @@ from event_store.connections import connect
 
 PASSWORD = secrets.token_urlsafe(16)
 VIEW_SECONDS = 10.0
+VIEW_PAUSE_SECONDS = 0.25  # each look is a request that counts
 
 EVENTS = """
 select position, name, command, actor_role, data::text
@@ -115,7 +116,7 @@ class Tour:
             if answer.is_success and answer.json()["data"]["version"] >= version:
                 data: dict[str, Any] = answer.json()["data"]
                 return data
-            time.sleep(0.01)
+            time.sleep(VIEW_PAUSE_SECONDS)
         raise ServiceError("The views do not follow: see `daybook projections status`.")
 
     def _say(self, sentence: str) -> None:

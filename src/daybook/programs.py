@@ -20,7 +20,7 @@ from daybook.api import Side
 from daybook.first_admin import NewAdmin, ensure_first_admin
 from daybook.migrate import migrate
 from daybook.services import Services, check_port, kept_services, services
-from daybook.settings import Settings, jwt_secret
+from daybook.settings import RateLimit, Settings, jwt_secret
 from daybook.supervisor import Supervisor
 
 FACTORIES: dict[Side, str] = {
@@ -172,6 +172,7 @@ def welcome(settings: Settings, found: Services, admin: NewAdmin | None) -> str:
         f"  Mails  {mails}",
         f"  Logs   {data / 'log'}",
         f"  Data   {shown_database(found, data)}",
+        f"  Limit  {shown_limit(settings.rate_limit)}",
     ]
     if admin is not None:
         lines.append(f"  Admin  {admin.email}")
@@ -179,6 +180,13 @@ def welcome(settings: Settings, found: Services, admin: NewAdmin | None) -> str:
             lines.append(f"         password {admin.password} (made up, shown only now)")
     lines.append("Ctrl-C stops it; the data stays.")
     return "\n".join(lines) + "\n"
+
+
+def shown_limit(limit: RateLimit | None) -> str:
+    """Return how many requests are taken, and where that is set."""
+    if limit is None:
+        return "none"
+    return f"{limit} requests of each user or address (DAYBOOK_RATE_LIMIT)"
 
 
 def shown_database(found: Services, data: Path) -> str:

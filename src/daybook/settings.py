@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_processes: int = 1
     rate_limit: RateLimit | None = RateLimit(100, timedelta(minutes=15))
     login_rate_limit: RateLimit | None = RateLimit(5, timedelta(minutes=15))
+    trusted_proxies: tuple[str, ...] = ()
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
@@ -151,6 +153,8 @@ def _as_text(name: str, value: object) -> str:
         return "off" if name.endswith("RATE_LIMIT") else ""
     if isinstance(value, timedelta):
         return _duration_text(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
     return _shown(name, str(value))
 
 
@@ -224,6 +228,10 @@ def _rate(text: str) -> RateLimit | None:
     return RateLimit(_whole(1, 1_000_000)(requests), _duration(window))
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(str(ip_network(one.strip(), strict=False)) for one in text.split(","))
+
+
 def _secret(text: str) -> str:
     letters = re.sub(r"[^a-z]", "", text.casefold())
     if (
@@ -280,6 +288,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_WORKER_PROCESSES": ("a number from 1 to 64", _whole(1, _MOST_PROCESSES)),
     "DAYBOOK_RATE_LIMIT": (_RATE, _rate),
     "DAYBOOK_LOGIN_RATE_LIMIT": (_RATE, _rate),
+    "DAYBOOK_TRUSTED_PROXIES": (
+        "a comma list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
+        _networks,
+    ),
     "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
     "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),
     "DAYBOOK_SMTP_URL": (

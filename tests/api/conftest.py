@@ -24,6 +24,9 @@ from commands.passwords import Passwords
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools
 from event_store.store import EventStore
+from tests.daybook.conftest import redis_url
+
+__all__ = ["redis_url"]
 
 KEYS = {"first": b"1" * 32, "second": b"2" * 32}
 ADMIN_EMAIL = "admin@example.com"

@@ -45,6 +45,7 @@ def test_every_setting_is_read() -> None:
         worker_processes="3",
         rate_limit="7/90s",
         login_rate_limit="off",
+        trusted_proxies="10.0.0.7, 192.168.0.0/16,fd00::/8",
         payment_window="2h",
         smtp_url="smtps://me:pw@mail:465",
     )
@@ -62,6 +63,7 @@ def test_every_setting_is_read() -> None:
         worker_processes=3,
         rate_limit=RateLimit(7, timedelta(seconds=90)),
         login_rate_limit=None,
+        trusted_proxies=("10.0.0.7/32", "192.168.0.0/16", "fd00::/8"),
         payment_window=timedelta(hours=2),
         smtp_url="smtps://me:pw@mail:465",
     )
@@ -89,6 +91,9 @@ def test_every_setting_is_read() -> None:
         ("rate_limit", "0/15min"),
         ("rate_limit", "100/15"),
         ("login_rate_limit", "no"),
+        ("trusted_proxies", "proxy.internal"),
+        ("trusted_proxies", "10.0.0.0/33"),
+        ("trusted_proxies", "10.0.0.1,"),
         ("payment_window", "0s"),
         ("payment_window", "99999999d"),
         ("payment_window", "half an hour"),

@@ -35,6 +35,7 @@ class Running:
             "DAYBOOK_PORT": str(self.port),
             "DAYBOOK_ADMIN_EMAIL": ADMIN_EMAIL,
             "DAYBOOK_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "DAYBOOK_RATE_LIMIT": "off",  # stories ask until a view has followed
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[httpx.Client] = []

@@ -4,7 +4,6 @@ import hmac
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from litestar.types import ExceptionHandlersMap
@@ -12,6 +11,7 @@ from litestar.types import ExceptionHandlersMap
 from api.envelope import Answer, Failure, meta_of
 from api.errors import AnyRequest, MalformedRequest, refused
 from api.request import ApiRequest
+from api.request_context import context_of
 from commands.receipts import RememberedRefusal
 from event_store.records import IdempotencyKey
 
@@ -55,5 +55,4 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {RememberedRefusal: refused_as_before
 
 def anonymous_caller(request: AnyRequest) -> str:
     """Return the scope of keys of somebody who is not signed in: the address."""
-    client: Any = request.scope.get("client")
-    return f"anonymous:{client[0] if client else 'unknown'}"
+    return f"anonymous:{context_of(request.scope).address}"
