@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from api.addresses import network_of
 from api.authentication import Authentication
 from api.envelope import Answer, Failure, Headers
-from api.errors import NotSignedIn, failure
+from api.errors import AnyRequest, NotSignedIn, failure
 from api.limiter import Limit, Limiter, Told
 from api.request_context import Context, context_of
 from api.routes import UNCOUNTED
@@ -50,8 +50,9 @@ class Limited:
             await self._app(scope, receive, adding(headers, send))
             return
         self._told("refused")
-        answer = refusal(scope, headers, verdict, self._limiter.limit)
-        await answer.to_asgi_response()(scope, receive, send)
+        request: AnyRequest = Request(scope)
+        answer = refusal(request, headers, verdict, self._limiter.limit)
+        await answer.to_asgi_response(request=request)(scope, receive, send)
 
 
 def is_uncounted(method: str, path: str) -> bool:
@@ -68,11 +69,13 @@ def key_of(context: Context, authentication: Authentication) -> str:
     return f"user:{caller.user_id}" if caller else f"address:{network_of(context.address)}"
 
 
-def refusal(scope: Scope, headers: Headers, verdict: Verdict, limit: Limit) -> Answer[Failure]:
+def refusal(
+    request: AnyRequest, headers: Headers, verdict: Verdict, limit: Limit
+) -> Answer[Failure]:
     """Answer a request that is one too many."""
     wait = b"%d" % seconds_until(verdict)
     return failure(
-        Request(scope),
+        request,
         "RATE_LIMITED",
         f"These were more than {limit.requests} requests in {span(limit.seconds)}:"
         f" the next one is taken in {wait.decode()} seconds.",
