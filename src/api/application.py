@@ -41,9 +41,10 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
 ) -> Litestar:
     """Build the application of one process.
 
-    `provided` are the parts that handlers name as `NamedDependency`, such as `tools`; `lifespan` is
-    entered before the first request and left after the last one, in reverse order. Without a
-    `limiter` requests are not limited; `told` hears of what it refuses.
+    `provided` are the parts that handlers name as `NamedDependency`, such as `tools`, or what
+    makes one for each request; `lifespan` is entered before the first request and left after the
+    last one, in reverse order. Without a `limiter` requests are not limited; `told` hears of what
+    it refuses.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
     authentication = Authentication(tokens, revocations)
@@ -71,5 +72,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
 
 
 def constant(part: object) -> Provide:
-    """Return the provider of a part that lives as long as the application."""
+    """Return the provider of a part that lives as long as the application, unless it is one."""
+    if isinstance(part, Provide):
+        return part
     return Provide(lambda: part, use_cache=True, sync_to_thread=False)

@@ -39,6 +39,7 @@ STATUSES = {
     "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
     "UNAVAILABLE": 503,
+    "VIEW_BEHIND": 503,
 }
 
 # What Litestar itself refuses: which of our codes it is, and our sentence instead of its own.

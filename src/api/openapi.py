@@ -23,7 +23,8 @@ PAGE_POLICY = {
 }
 DESCRIPTION = """
 Commands are posted and answered with a receipt: the id, the new version (also as `ETag`) and the
-position in the log (`Daybook-Position`). Views follow the log.
+position in the log (`Daybook-Position`). Views follow the log; a read that sends that position back
+in `Daybook-Min-Position` sees at least that state.
 
 Every answer has the same envelope; `error.code` is stable, `error.message` is for people. A client
 that accepts `application/problem+json` gets errors as RFC 9457 problems with the same `code`.

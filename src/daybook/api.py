@@ -14,6 +14,7 @@ from typing import Literal
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ExceptionHandlersMap
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
@@ -22,9 +23,11 @@ from api.addresses import Addresses
 from api.application import create_app
 from api.health import Check, Report, health
 from api.limiter import Limit, Limiter
+from api.read import demands
 from api.revocations import Revocations
 from api.tokens import Tokens
-from api.write.idempotency import EXCEPTION_HANDLERS, Memory
+from api.write import idempotency
+from api.write.idempotency import Memory
 from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.work import Tools
@@ -49,6 +52,7 @@ class Parts:
     handlers: list[HTTPRouteHandler]
     provided: Mapping[str, object]
     lifespan: AbstractAsyncContextManager[object]
+    exception_handlers: ExceptionHandlersMap
 
 
 def write_side() -> Litestar:
@@ -97,7 +101,9 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         lifespan=[opened(looking), *(one.lifespan for one in sides)],
         limiter=limiter(settings.rate_limit, services.redis_url),
         addresses=Addresses(settings.trusted_proxies),
-        exception_handlers={} if side == "read" else EXCEPTION_HANDLERS,
+        exception_handlers={
+            kind: handle for one in sides for kind, handle in one.exception_handlers.items()
+        },
         version=version("daybook"),
     )
 
@@ -127,7 +133,7 @@ def writing(services: Services, memory: Memory) -> Parts:
             passwords.close()
 
     intake = Intake(Tools(store, passwords), memory)
-    return Parts(write.HANDLERS, {"intake": intake}, lifespan())
+    return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
 def derived(secret: bytes) -> bytes:
@@ -138,7 +144,8 @@ def derived(secret: bytes) -> bytes:
 def reading(database_url: str) -> Parts:
     """Return the parts that show views; the database may be a replica, nothing is written."""
     views = Views(database_url)
-    return Parts(read.HANDLERS, {"views": views}, views)
+    provided = {"views": demands.views_for_each(views)}
+    return Parts(read.HANDLERS, provided, views, demands.EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager

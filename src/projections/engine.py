@@ -13,6 +13,7 @@ from sqlalchemy import Table
 from event_store import reading
 from event_store.event_types import UnknownEvent, UnreadableEvent
 from event_store.records import Recorded
+from projections.progress import tell
 from projections.projection import Key, Projection, Rows, fold_page
 from projections.row_sql import read_rows, write_rows
 
@@ -108,6 +109,7 @@ def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pa
         step = post_page(connection, projection, pages)
         if step == 0:
             break
+        tell(connection, projection)
         posted += step
         if MANY <= step < PAGE:
             time.sleep(LINGER_SECONDS)

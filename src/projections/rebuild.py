@@ -8,6 +8,7 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from projections.engine import MOVE, Pages, apply_page
+from projections.progress import tell
 from projections.projection import Projection
 
 BESIDE = "rebuilding"
@@ -103,6 +104,7 @@ def swap(connection: Connection[TupleRow], projection: Projection, position: int
             connection.execute(sql.SQL("drop table {}").format(live))
             connection.execute(sql.SQL("alter table {} set schema public").format(beside))
         connection.execute(MOVE, [end, *key, row[0]])
+    tell(connection, projection)
     return Rebuilt(end, rows)
 
 

@@ -1,10 +1,11 @@
 """The views of a process that answers questions: a few connections, and an end to every wait."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -14,11 +15,32 @@ from sqlalchemy import Table
 from event_store.connections import hung_up_at, pool
 from event_store.records import StoreUnavailable
 from projections.listing import Listing, Page, Request, list_rows, one_row
+from projections.progress import Progress
 from projections.projection import Key, Projection, Row
 
 AWAY = "Postgres is not to be reached."
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 READING_SECONDS = 3.0  # and two to get a connection
+# For a view that was there and is behind again: read from a replica that lags, or rolled back.
+SECONDS_BETWEEN_READS = 0.02
+
+Found = TypeVar("Found")
+Question = Callable[[AsyncConnection[TupleRow]], Awaitable[tuple[Found, int]]]
+
+
+class ViewBehind(Exception):  # noqa: N818 - an answer of the view
+    """A view has not come to the position that its reader insists on, in the time he gives it."""
+
+    def __init__(self, projection: Projection, position: int, seen: int) -> None:
+        self.projection, self.position, self.seen = projection, position, seen
+        super().__init__(f"View {projection.name} is at {seen}, behind {position}.")
+
+
+class Demand(NamedTuple):
+    """The position that answers must have seen, and until when to wait (the loop's clock)."""
+
+    position: int
+    ends: float
 
 
 class Views(AbstractAsyncContextManager["Views"]):
@@ -29,10 +51,13 @@ class Views(AbstractAsyncContextManager["Views"]):
 
     def __init__(self, database_url: str, *, readers: int = 4) -> None:
         self._pool = pool(database_url, name="daybook views", size=readers)
+        self._progress = Progress(database_url)
+        self._demand: Demand | None = None
 
     async def __aenter__(self) -> Self:
         """Start to connect."""
         await self._pool.open(wait=False)
+        await self._progress.__aenter__()
         return self
 
     async def __aexit__(
@@ -42,17 +67,58 @@ class Views(AbstractAsyncContextManager["Views"]):
         traceback: TracebackType | None,
     ) -> None:
         """Hang up."""
+        await self._progress.__aexit__(kind, error, traceback)
         await self._pool.close()
+
+    def insisting(self, position: int, seconds: float) -> Self:
+        """Return these views for one reader: each answer has seen `position`, or is `ViewBehind`.
+
+        He waits for so many seconds at most, from now, however much he asks.
+        """
+        his = copy(self)
+        his._demand = Demand(position, asyncio.get_running_loop().time() + seconds)  # noqa: SLF001 - our own
+        return his
+
+    @property
+    def insisted(self) -> int:
+        """The position that an answer must have seen, also one from a cache; 0: any will do."""
+        return self._demand.position if self._demand else 0
 
     async def list(self, listing: Listing, request: Request) -> Page:
         """Return a page of a list, its total and its position."""
-        async with self._connection() as connection:
-            return await list_rows(connection, listing, request)
+
+        async def ask(connection: AsyncConnection[TupleRow]) -> tuple[Page, int]:
+            page = await list_rows(connection, listing, request)
+            return page, page.position
+
+        page, _ = await self.answer([listing.projection], ask)
+        return page
 
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
         """Return the row with a primary key, if there is one, and the position of the view."""
-        async with self._connection() as connection:
-            return await one_row(connection, projection, table, key)
+        return await self.answer(
+            [projection], lambda connection: one_row(connection, projection, table, key)
+        )
+
+    async def answer(
+        self, projections: Sequence[Projection], question: Question[Found]
+    ) -> tuple[Found, int]:
+        """Ask a question of some views; every read goes this way.
+
+        The question returns what it found and the position that all of the views had seen, both of
+        one statement. It is asked again, if need be, when they have come as far as is insisted on.
+        """
+        pause = 0.0
+        while True:
+            async with self._connection() as connection:
+                found, seen = await question(connection)
+            if self._demand is None or seen >= self._demand.position:
+                return found, seen
+            await asyncio.sleep(pause)
+            pause = SECONDS_BETWEEN_READS
+            for one in projections:
+                if not await self._progress.reached(one, *self._demand):
+                    raise ViewBehind(one, self._demand.position, seen)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:

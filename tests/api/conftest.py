@@ -1,7 +1,7 @@
 """The write side in this process, on a real Postgres, and people who use it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -48,8 +48,8 @@ async def opened(tools: Tools) -> AsyncIterator[None]:
         tools.passwords.close()
 
 
-def new_tools(database_url: str) -> Tools:
-    return Tools(EventStore(database_url, on_append=lambda _: None), Passwords())
+def new_tools(database_url: str, tell: Callable[[int], None] = lambda _: None) -> Tools:
+    return Tools(EventStore(database_url, on_append=tell), Passwords())
 
 
 def new_intake(tools: Tools) -> Intake:

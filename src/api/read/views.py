@@ -36,6 +36,25 @@ IF_MATCH = Parameter(
     description="Versions that the client wants and no other; then 412 if it is none of them.",
     schema=Schema(type=OpenAPIType.STRING),
 )
+MIN_POSITION = Parameter(
+    name="Daybook-Min-Position",
+    param_in="header",
+    description=(
+        "A position that the answer must have seen, such as the Daybook-Position of one's own "
+        "command; if the view does not come so far in time, the answer is 503 VIEW_BEHIND."
+    ),
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+)
+PREFER = Parameter(
+    name="Prefer",
+    param_in="header",
+    description=(
+        "wait=n (RFC 7240): wait up to n seconds, at most 10, for Daybook-Min-Position; 2 if not "
+        "given."
+    ),
+    schema=Schema(type=OpenAPIType.STRING),
+)
+CONSISTENCY = (MIN_POSITION, PREFER)
 NOT_MODIFIED = ResponseSpec(None, description="The client has this version.")
 
 
@@ -62,10 +81,12 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
         who=who,
         summary=summary,
         tag=tag,
-        refusals=["UNAVAILABLE", *refusals],
+        refusals=["UNAVAILABLE", "VIEW_BEHIND", *refusals],
         query=values,
         answers={200: page},
-        operation=operation([parameter(*one, required) for one in values.items()], [POSITION]),
+        operation=operation(
+            [*(parameter(*one, required) for one in values.items()), *CONSISTENCY], [POSITION]
+        ),
     )
 
 
@@ -84,14 +105,15 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
         generate_examples=False,
         description="The resource.",
     )
-    parameters = [*(parameter(*one, ()) for one in values.items()), IF_NONE_MATCH, IF_MATCH]
+    given = (parameter(*one, ()) for one in values.items())
+    parameters = [*given, IF_NONE_MATCH, IF_MATCH, *CONSISTENCY]
     return route(
         "GET",
         path,
         who=who,
         summary=summary,
         tag=tag,
-        refusals=["UNAVAILABLE", "NOT_FOUND", "PRECONDITION_FAILED"],
+        refusals=["UNAVAILABLE", "VIEW_BEHIND", "NOT_FOUND", "PRECONDITION_FAILED"],
         query=values,
         answers={200: found, 304: NOT_MODIFIED},
         operation=operation(parameters, [POSITION, ETAG]),

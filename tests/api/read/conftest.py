@@ -10,6 +10,8 @@ from litestar.testing import TestClient
 from api import read, write
 from api.application import create_app
 from api.health import health
+from api.read import demands
+from api.read.demands import views_for_each
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
@@ -22,15 +24,17 @@ from tests.api.conftest import Client, Person, create_admin, new_intake, new_too
 Post = Callable[[], None]
 
 
-def new_app(database_url: str, tokens: Tokens) -> Litestar:
+def new_app(
+    database_url: str, tokens: Tokens, tell: Callable[[int], None] = lambda _: None
+) -> Litestar:
     """Put both sides together."""
-    tools, views = new_tools(database_url), Views(database_url)
+    tools, views = new_tools(database_url, tell), Views(database_url)
     return create_app(
         handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
         tokens=tokens,
         revocations=Revocations(database_url),
-        provided={"intake": new_intake(tools), "views": views},
-        exception_handlers=EXCEPTION_HANDLERS,
+        provided={"intake": new_intake(tools), "views": views_for_each(views)},
+        exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
         lifespan=[opened(tools), views],
         version="1",
     )
