@@ -8,8 +8,10 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from api.envelope import Answer, Error, Failure, Headers, meta
+from api.rate_headers import rate_headers, retry_after, whole_seconds
 from api.request_context import context_of
 from domain.refusal import Detail, Refusal
+from domain.session import TooManyFailures
 from event_store.event_types import UnknownEvent
 from event_store.records import StoreOverloaded, StoreUnavailable
 
@@ -52,6 +54,7 @@ ROUTER = {
 MALFORMED = ("MALFORMED_REQUEST", "The request cannot be understood.")
 OURS = ("INTERNAL_ERROR", "Something went wrong here. Tell the operator this request's id.")
 
+LOGINS = b"login"
 LARGEST_INTEGER_SHOWN = 2**53
 LONGEST_TEXT_SHOWN = 200
 
@@ -135,10 +138,15 @@ def harmless(detail: Detail) -> Detail:
 def refused(request: AnyRequest, refusal: Refusal) -> Answer[Failure]:
     """Answer a refusal; those of credentials and permissions are logged (ASVS 16.3.1-2)."""
     status = STATUSES[refusal.code]
-    if status in {401, 403}:
+    if status in {401, 403, 429}:
         note_refusal(request, refusal.code)
-    is_challenged = status == STATUSES["UNAUTHENTICATED"]
-    headers = [(b"www-authenticate", challenge(refusal))] if is_challenged else []
+    headers: list[tuple[bytes, bytes]] = []
+    if status == STATUSES["UNAUTHENTICATED"]:
+        headers = [(b"www-authenticate", challenge(refusal))]
+    elif isinstance(refusal, TooManyFailures):
+        wait = whole_seconds(refusal.wait)
+        limit = rate_headers(LOGINS, refusal.most, refusal.span, 0, wait)
+        headers = [*limit, retry_after(wait)]
     return failure(request, refusal.code, refusal.message, refusal.details, headers=headers)
 
 

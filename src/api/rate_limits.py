@@ -1,10 +1,5 @@
-"""Rate limits over HTTP: who is counted, what a refusal says, and the headers of every answer.
+"""Rate limits over HTTP: who is counted, what a refusal says, and the headers of every answer."""
 
-The headers are those of draft-ietf-httpapi-ratelimit-headers (11) and, for clients of its older
-versions, RateLimit-Limit, -Remaining and -Reset.
-"""
-
-import math
 import time
 
 from litestar import Request
@@ -16,13 +11,13 @@ from api.authentication import Authentication
 from api.envelope import Answer, Failure, Headers
 from api.errors import AnyRequest, NotSignedIn, failure
 from api.limiter import Limit, Limiter, Told
+from api.rate_headers import SHARED, rate_headers, retry_after, whole_seconds
 from api.request_context import Context, context_of
 from api.routes import UNCOUNTED
-from api.windows import Verdict
 from event_store.records import StoreUnavailable
 
 UNCOUNTED_METHODS = frozenset({"OPTIONS"})  # asked by browsers by themselves
-POLICY = "default"
+POLICY = b"default"
 
 
 class Limited:
@@ -45,13 +40,15 @@ class Limited:
             await self._app(scope, receive, send)
             return
         verdict = await self._limiter.use(key_of(context_of(scope), self._authentication))
-        headers = rate_headers(POLICY, self._limiter.limit, verdict)
+        limit, wait = self._limiter.limit, whole_seconds(verdict.resets - time.monotonic())
+        left = max(0, verdict.remaining)
+        headers = rate_headers(POLICY, limit.requests, limit.seconds, left, wait)
         if verdict.allowed:
             await self._app(scope, receive, adding(headers, send))
             return
         self._told("refused")
         request: AnyRequest = Request(scope)
-        answer = refusal(request, headers, verdict, self._limiter.limit)
+        answer = refusal(request, headers, limit, wait)
         await answer.to_asgi_response(request=request)(scope, receive, send)
 
 
@@ -69,35 +66,15 @@ def key_of(context: Context, authentication: Authentication) -> str:
     return f"user:{caller.user_id}" if caller else f"address:{network_of(context.address)}"
 
 
-def refusal(
-    request: AnyRequest, headers: Headers, verdict: Verdict, limit: Limit
-) -> Answer[Failure]:
+def refusal(request: AnyRequest, headers: Headers, limit: Limit, wait: int) -> Answer[Failure]:
     """Answer a request that is one too many."""
-    wait = b"%d" % seconds_until(verdict)
     return failure(
         request,
         "RATE_LIMITED",
         f"These were more than {limit.requests} requests in {span(limit.seconds)}:"
-        f" the next one is taken in {wait.decode()} seconds.",
-        headers=[*headers, (b"retry-after", wait)],
+        f" the next one is taken in {wait} seconds.",
+        headers=[*headers, retry_after(wait)],
     )
-
-
-def rate_headers(policy: str, limit: Limit, verdict: Verdict) -> Headers:
-    """Return the headers that say how much is left of a limit."""
-    quota, left, wait = limit.requests, max(0, verdict.remaining), seconds_until(verdict)
-    return [
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (policy.encode(), quota, limit.seconds)),
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (policy.encode(), left, wait)),
-        (b"ratelimit-limit", b"%d" % quota),
-        (b"ratelimit-remaining", b"%d" % left),
-        (b"ratelimit-reset", b"%d" % wait),
-    ]
-
-
-def seconds_until(verdict: Verdict) -> int:
-    """Return the whole seconds until one more request is allowed; at least one."""
-    return max(1, math.ceil(verdict.resets - time.monotonic()))
 
 
 def span(seconds: int) -> str:
@@ -113,7 +90,9 @@ def adding(headers: Headers, send: Send) -> Send:
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *headers]
+            present = {name for name, _ in message["headers"]} - SHARED
+            more = [(name, value) for name, value in headers if name not in present]
+            message["headers"] = [*message["headers"], *more]
         await send(message)
 
     return with_headers

@@ -12,6 +12,7 @@ from commands.receipts import Answer, Receipt, granted, refused
 from commands.work import EMAIL, SKU, Asker, Tools, Work
 from domain.product import SkuTaken
 from domain.refusal import Detail, Refusal
+from domain.session import TooManyFailures
 from domain.user import EmailTaken
 from event_store.records import ClaimTaken, VersionConflict
 
@@ -81,8 +82,8 @@ async def _attempt(
     except Refusal as refusal:
         if work.unproven:
             raise Undecided from refusal
-        if asker.key is None:
-            raise
+        if asker.key is None or isinstance(refusal, TooManyFailures):
+            raise  # a lock passes: it is nobody's answer for the lifetime of a key
         work.drop()  # a handler may have added events before it came to what it refuses
         return await work.leave(refused(asker.request_id, refusal), handler, request)
     if not work.changes and work.unproven:

@@ -13,6 +13,7 @@ from commands.aggregates import Aggregate, Happened, State
 from commands.identifiers import new_id
 from commands.passwords import Passwords
 from commands.receipts import Decided, Receipt, receipt_of_first
+from commands.sessions.door import Door
 from commands.states import Known, States
 from domain.refusal import Detail, NotFound, Refusal
 from event_store.records import (
@@ -65,10 +66,11 @@ class PreconditionFailed(Refusal):
 
 @dataclass(frozen=True)
 class Tools:
-    """What the commands of a process work with."""
+    """What the commands of a process work with; an open `door` neither limits nor records."""
 
     store: EventStore
     passwords: Passwords
+    door: Door = field(default_factory=Door)
     states: States = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,24 +96,33 @@ class Work:
         """Tell whether something was read that the log has not confirmed."""
         return not all(known.proven for known in self._read.values())
 
-    async def find(self, kind: Aggregate[State, Happened], stream_id: UUID) -> State | None:
-        """Return the state of a stream, None if it does not exist."""
-        return (await self.find_many(kind, [stream_id]))[stream_id]
+    async def find(
+        self, kind: Aggregate[State, Happened], stream_id: UUID, *, proven: bool = False
+    ) -> State | None:
+        """Return the state of a stream, None if it does not exist; `proven`: as the log has it."""
+        return (await self.find_many(kind, [stream_id], proven=proven))[stream_id]
 
     async def find_many(
-        self, kind: Aggregate[State, Happened], stream_ids: Sequence[UUID]
+        self,
+        kind: Aggregate[State, Happened],
+        stream_ids: Sequence[UUID],
+        *,
+        proven: bool = False,
     ) -> dict[UUID, State | None]:
         """Return the states of several streams. From now on a change by others is a conflict."""
-        found = await self.tools.states.read(kind, stream_ids, proven=self._proven)
+        proven = proven or self._proven
+        found = await self.tools.states.read(kind, stream_ids, proven=proven)
         for stream_id, known in found.items():
             # What was decided on the first look holds only if the stream is still at that version.
             self._read.setdefault(stream_id, known)
             self._kinds[stream_id] = kind
         return {stream_id: known.state for stream_id, known in found.items()}
 
-    async def target(self, kind: Aggregate[State, Happened], stream_id: UUID) -> State:
+    async def target(
+        self, kind: Aggregate[State, Happened], stream_id: UUID, *, proven: bool = False
+    ) -> State:
         """Return the state of what the command is about; `NotFound`, `PreconditionFailed`."""
-        state = await self.find(kind, stream_id)
+        state = await self.find(kind, stream_id, proven=proven)
         if state is None:
             raise NotFound
         self.target_id = stream_id

@@ -30,6 +30,7 @@ from api.write import idempotency
 from api.write.idempotency import Memory
 from api.write.intake import Intake
 from commands.passwords import Passwords
+from commands.sessions.door import Door
 from commands.work import Tools
 from daybook.logs import configure_logs
 from daybook.migrate import newest_revision
@@ -37,6 +38,7 @@ from daybook.services import Services
 from daybook.settings import RateLimit, Settings, jwt_secret
 from daybook.wakeups import Herald
 from event_store.connections import pool
+from event_store.sign_ins import FailureLimit, SignIns
 from event_store.store import EventStore
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
@@ -85,7 +87,10 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     secret = jwt_secret(settings).encode()
     sides = []
     if side != "read":
-        sides.append(writing(services, Memory(settings.idempotency_ttl, derived(secret))))
+        memory = Memory(settings.idempotency_ttl, derived(secret, b"idempotency keys"))
+        records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
+        door = Door(records, lambda: [derived(secret, b"accounts")])
+        sides.append(writing(services, memory, records, door))
     if side != "write":
         sides.append(reading(settings.read_database_url or services.database_url))
     looking = pool(services.database_url, name="daybook health", size=2)
@@ -115,7 +120,12 @@ def limiter(limit: RateLimit | None, redis_url: str) -> Limiter | None:
     return Limiter(redis_url, Limit(limit.requests, int(limit.window.total_seconds())))
 
 
-def writing(services: Services, memory: Memory) -> Parts:
+def failure_limit(limit: RateLimit | None) -> FailureLimit | None:
+    """Return how many sign-ins may fail; None: any number."""
+    return None if limit is None else FailureLimit(limit.requests, limit.window)
+
+
+def writing(services: Services, memory: Memory, records: SignIns, door: Door) -> Parts:
     """Return the parts that take commands."""
     herald = Herald(services.redis_url, PROJECTIONS)
     store = EventStore(services.database_url, on_append=herald.tell)
@@ -125,20 +135,22 @@ def writing(services: Services, memory: Memory) -> Parts:
     async def lifespan() -> AsyncIterator[None]:
         herald.start()
         await store.open()
+        await records.open()
         try:
             yield
         finally:
             await store.close()
+            await records.close()
             herald.close()
             passwords.close()
 
-    intake = Intake(Tools(store, passwords), memory)
+    intake = Intake(Tools(store, passwords, door), memory)
     return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
-def derived(secret: bytes) -> bytes:
-    """Return the secret under which requests are compared: another one than signs tokens."""
-    return hmac.digest(secret, b"idempotency keys", "sha256")
+def derived(secret: bytes, purpose: bytes) -> bytes:
+    """Return a secret for another purpose than to sign tokens."""
+    return hmac.digest(secret, purpose, "sha256")
 
 
 def reading(database_url: str) -> Parts:

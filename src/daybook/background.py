@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 
@@ -11,7 +12,7 @@ import structlog
 from daybook.settings import Settings
 from daybook.wakeups import Herald
 from event_store.connections import connect
-from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys
+from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys, forget_old_sign_ins
 from projections.switched_on import PROJECTIONS
 from reactions.mailing import outlet_for
 from reactions.reactor import Reactor
@@ -44,17 +45,23 @@ def sender_of(text: str) -> Address:
     return Address(display_name=name, addr_spec=address)
 
 
-def start_cleaning(database_url: str) -> None:
-    """Forget expired idempotency keys each minute, for as long as this process lives."""
-    threading.Thread(target=clean, args=[database_url], name="cleaning", daemon=True).start()
+def start_cleaning(settings: Settings, database_url: str) -> None:
+    """Forget what has had its time each minute, for as long as this process lives."""
+    # What still locks somebody out is not forgotten.
+    window = settings.login_rate_limit.window if settings.login_rate_limit else timedelta()
+    kept = max(settings.sign_ins_kept, window)
+    arguments = [database_url, kept]
+    threading.Thread(target=clean, args=arguments, name="cleaning", daemon=True).start()
 
 
-def clean(database_url: str) -> None:
+def clean(database_url: str, sign_ins_kept: timedelta) -> None:
     """Clean again and again; what fails is tried a minute later."""
     while True:
         try:
             with connect(database_url, name="daybook cleaning") as connection:
                 while forget_expired_keys(connection) == MOST_AT_ONCE:
+                    pass
+                while forget_old_sign_ins(connection, sign_ins_kept) == MOST_AT_ONCE:
                     pass
         except psycopg.Error as error:
             log.warning("not_cleaned", error=type(error).__name__)

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_processes: int = 1
     rate_limit: RateLimit | None = RateLimit(100, timedelta(minutes=15))
     login_rate_limit: RateLimit | None = RateLimit(5, timedelta(minutes=15))
+    sign_ins_kept: timedelta = timedelta(days=180)
     trusted_proxies: tuple[str, ...] = ()
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
@@ -288,6 +289,7 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_WORKER_PROCESSES": ("a number from 1 to 64", _whole(1, _MOST_PROCESSES)),
     "DAYBOOK_RATE_LIMIT": (_RATE, _rate),
     "DAYBOOK_LOGIN_RATE_LIMIT": (_RATE, _rate),
+    "DAYBOOK_SIGN_INS_KEPT": (_DURATION, _duration),
     "DAYBOOK_TRUSTED_PROXIES": (
         "a comma list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
         _networks,

@@ -88,7 +88,7 @@ def start() -> None:
         raise SystemExit(message)
     run_worker(settings.database_url, settings.redis_url)
     start_reactions(settings, settings.database_url, settings.redis_url)
-    start_cleaning(settings.database_url)
+    start_cleaning(settings, settings.database_url)
 
 
 def run_worker(database_url: str, redis_url: str) -> None:

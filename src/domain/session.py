@@ -85,6 +85,20 @@ class InvalidCredentials(Refusal):
     sentence = "E-mail address or password is wrong."
 
 
+class TooManyFailures(Refusal):
+    """Signing in failed too often, for this account or from this network: wait so many seconds.
+
+    The right password is refused as well, or a lock would tell which one it is.
+    """
+
+    code = "RATE_LIMITED"
+    sentence = "Too many sign-ins failed: try again later."
+
+    def __init__(self, most: int, span: int, wait: float) -> None:
+        super().__init__()
+        self.most, self.span, self.wait = most, span, wait
+
+
 class Unauthenticated(Refusal):
     """The refresh token is not, or no longer, good for anything."""
 
@@ -97,6 +111,10 @@ class RefreshReused(Refusal):
 
     code = "REFRESH_REUSED"
     sentence = "This refresh token was used before, so the session was ended: sign in again."
+
+    def __init__(self, user_id: UUID, session_id: UUID) -> None:
+        super().__init__()
+        self.user_id, self.session_id = user_id, session_id
 
 
 def start(user_id: UUID, user: User, digest: str, expires_at: datetime) -> list[Event]:

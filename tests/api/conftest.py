@@ -21,6 +21,7 @@ from api.write.idempotency import EXCEPTION_HANDLERS, Memory
 from api.write.intake import Intake
 from commands.execution import execute
 from commands.passwords import Passwords
+from commands.sessions.door import Door
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools
 from event_store.store import EventStore
@@ -48,8 +49,10 @@ async def opened(tools: Tools) -> AsyncIterator[None]:
         tools.passwords.close()
 
 
-def new_tools(database_url: str, tell: Callable[[int], None] = lambda _: None) -> Tools:
-    return Tools(EventStore(database_url, on_append=tell), Passwords())
+def new_tools(
+    database_url: str, tell: Callable[[int], None] = lambda _: None, *, door: Door | None = None
+) -> Tools:
+    return Tools(EventStore(database_url, on_append=tell), Passwords(), door or Door())
 
 
 def new_intake(tools: Tools) -> Intake:

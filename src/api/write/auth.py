@@ -13,12 +13,13 @@ from api.request_context import NO_STORE
 from api.revocations import Revocations
 from api.routes import V1, route
 from api.tokens import LIFETIME_SECONDS, Claims, Tokens
-from api.write.intake import Intake
+from api.write.intake import Intake, origin_of
 from api.write.receipts import answered, check_no_body, gone
 from commands.receipts import Receipt
 from commands.sessions.log_in import LogIn, SignedIn, log_in
 from commands.sessions.log_out import LogOut, log_out
 from commands.sessions.refresh_session import RefreshSession, refresh_session
+from domain.session import RefreshReused
 from event_store.reading import Revocation
 
 TAG = "Sign-in"
@@ -67,9 +68,16 @@ async def login(
     intake: NamedDependency[Intake],
     tokens: NamedDependency[Tokens],
 ) -> Answer[Success[TokenPair]]:
-    """Start a session. What is wrong with an address or a password is not said."""
-    command = LogIn(email=data.email, password=data.password)
-    return signed_in(await intake.take_secretly(request, log_in, command), tokens)
+    """Start a session. What is wrong with an address or a password is not said.
+
+    After too many failures, of the account or from the address, also the right password is refused.
+    """
+    origin = origin_of(request)
+    command = LogIn(email=data.email, password=data.password, origin=origin)
+    receipt = await intake.take_secretly(request, log_in, command)
+    found = receipt.answer
+    await intake.tools.door.signed_in(data.email, origin, found.user_id, found.session_id)
+    return signed_in(receipt, tokens)
 
 
 @route(
@@ -89,7 +97,13 @@ async def refresh(
 ) -> Answer[Success[TokenPair]]:
     """Get a new pair of tokens. Using the old one again ends the session."""
     command = RefreshSession(refresh_token=data.refresh_token)
-    receipt = await intake.take_secretly(request, refresh_session, command)
+    door, origin = intake.tools.door, origin_of(request)
+    try:
+        receipt = await intake.take_secretly(request, refresh_session, command)
+    except RefreshReused as reuse:
+        await door.note("reused", origin, reuse.user_id, reuse.session_id)
+        raise
+    await door.note("refreshed", origin, receipt.answer.user_id, receipt.id)
     return signed_in(receipt, tokens)
 
 
@@ -104,6 +118,9 @@ async def logout(
     command = LogOut(session_id=request.caller.session_id)
     receipt = await intake.take_secretly(request, log_out, command)
     revocations.learn([Revocation(receipt.position, "session.ended", receipt.id)])
+    await intake.tools.door.note(
+        "signed_out", origin_of(request), request.caller.user_id, receipt.id
+    )
     return gone(receipt)
 
 

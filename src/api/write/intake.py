@@ -5,14 +5,17 @@ from typing import TypeVar
 
 import msgspec
 
+from api.addresses import network_of
 from api.errors import MalformedRequest
 from api.request import ApiRequest
 from api.write.idempotency import HEADER, Memory, anonymous_caller
 from commands.execution import Handler, execute
 from commands.receipts import Answer, Receipt
 from commands.work import Asker, Tools
+from event_store.sign_ins import Origin
 
 NOBODY = "anonymous"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 VERSION = re.compile(r'"(0|[1-9][0-9]{0,8})"')
 
 Command = TypeVar("Command", bound=msgspec.Struct)
@@ -54,6 +57,18 @@ def asker_of(request: ApiRequest) -> Asker:
         user_id=caller.user_id if caller else None,
         session_id=caller.session_id if caller else None,
         if_match=expected_version(context.headers.get(b"if-match")),
+    )
+
+
+def origin_of(request: ApiRequest) -> Origin:
+    """Return where a request comes from, for what is recorded of sign-ins."""
+    context = request.context
+    agent = context.headers.get(b"user-agent", b"").decode("latin-1")
+    return Origin(
+        address=context.address,
+        network=network_of(context.address),
+        agent=CONTROL.sub(" ", agent),
+        request_id=context.request_id,
     )
 
 

@@ -12,7 +12,7 @@ from api.guards import ADMIN, ANYONE, SIGNED_IN
 from api.request import ApiRequest
 from api.revocations import Revocations
 from api.routes import V1, route
-from api.write.intake import Intake
+from api.write.intake import Intake, origin_of
 from api.write.receipts import Changed, changed, check_no_body, created, gone
 from commands.users.change_password import ChangePassword, change_password
 from commands.users.change_role import ChangeRole, change_role
@@ -142,7 +142,7 @@ async def change_user_details(
     who=SIGNED_IN,
     summary="Change one's password",
     tag=TAG,
-    refusals=[*REFUSALS, "INVALID_CREDENTIALS"],
+    refusals=[*REFUSALS, "INVALID_CREDENTIALS", "RATE_LIMITED"],
 )
 async def replace_password(
     request: ApiRequest,
@@ -153,7 +153,10 @@ async def replace_password(
 ) -> Answer[Success[Changed]]:
     """Change one's own password; all other sessions end."""
     command = ChangePassword(
-        user_id=user_id, current_password=data.current_password, new_password=data.new_password
+        user_id=user_id,
+        current_password=data.current_password,
+        new_password=data.new_password,
+        origin=origin_of(request),
     )
     receipt = await intake.take(request, change_password, command)
     kept = request.caller.session_id

@@ -10,13 +10,18 @@ from commands.sessions.tokens import LIFETIME, digest, new_token
 from commands.work import EMAIL, Work
 from domain.session import InvalidCredentials, start
 from domain.user import Role, email_key
+from event_store.sign_ins import Origin
+
+# A stream that never is: who is unknown is looked for in the log like who is known.
+NOBODY = UUID(int=0)
 
 
 class LogIn(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody signs in with."""
+    """What somebody signs in with, and from where."""
 
     email: str
     password: str
+    origin: Origin = Origin()
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,13 +34,21 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def log_in(work: Work, request: LogIn) -> SignedIn:
-    """Start a session; `InvalidCredentials` says the same in the same time whatever is wrong."""
+    """Start a session; `InvalidCredentials` says the same in the same time whatever is wrong.
+
+    Raises `TooManyFailures` before the password is looked at and once more after it.
+    """
+    door = work.tools.door
+    await door.check(request.email, request.origin)
     user_id = await work.tools.store.find(EMAIL, email_key(request.email))
-    user = await work.find(USER, user_id) if user_id else None
+    # Proven, or a refusal would be decided twice, and a second hash tells that there is an account.
+    user = await work.find(USER, user_id or NOBODY, proven=True)
     password_hash = user.password_hash if user else None
     fits = await work.tools.passwords.fits(password_hash, request.password)
     if user_id is None or user is None or not fits or user.status == "closed":
+        await door.failed(request.email, request.origin, user_id)
         raise InvalidCredentials
+    await door.check(request.email, request.origin)
     session_id = new_id()
     token = new_token(session_id)
     work.create(SESSION, session_id, start(user_id, user, digest(token), work.now + LIFETIME))

@@ -25,7 +25,8 @@ async def refresh_session(work: Work, request: RefreshSession) -> SignedIn:
     work.target_id = session_id
     presented, token = digest(request.refresh_token), new_token(session_id)
     if is_reuse(session, presented):
-        work.refusal = RefreshReused()  # raised once the session's end is in the log
+        # Raised once the session's end is in the log.
+        work.refusal = RefreshReused(session.user_id, session_id)
     expires_at = work.now + LIFETIME
     work.add(session_id, refresh(session, presented, digest(token), work.now, expires_at))
     return SignedIn(

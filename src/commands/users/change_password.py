@@ -9,23 +9,30 @@ from commands.users.own_account import own
 from commands.work import Work
 from domain import user as domain
 from domain.session import InvalidCredentials, Unauthenticated
+from event_store.sign_ins import Origin
 
 
 class ChangePassword(msgspec.Struct, frozen=True, kw_only=True):
-    """The present password and the next."""
+    """The present password and the next, and from where they come."""
 
     user_id: UUID
     current_password: str
     new_password: str
+    origin: Origin = Origin()
 
 
 async def change_password(work: Work, request: ChangePassword) -> None:
-    """Replace the password; `InvalidCredentials` if the present one is another."""
+    """Replace the password; `InvalidCredentials` if the present one is another.
+
+    That counts as a sign-in that failed: `TooManyFailures`.
+    """
     own(work, request.user_id)
     domain.check_password("newPassword", request.new_password)
-    user = await work.target(USER, request.user_id)
+    user = await work.target(USER, request.user_id, proven=True)
     domain.check_open(user)
+    await work.tools.door.check(user.email, request.origin)
     if not await work.tools.passwords.fits(user.password_hash, request.current_password):
+        await work.tools.door.failed(user.email, request.origin, request.user_id)
         raise InvalidCredentials("The current password is wrong.")
     if work.asker.session_id is None:
         raise Unauthenticated
