@@ -43,11 +43,16 @@ class Tokens:
 
     def __init__(self, keys: Mapping[str, bytes], signing_key: str) -> None:
         """`keys` maps a key id to at least 32 secret bytes; `signing_key` is the id in use."""
-        if signing_key not in keys or any(len(key) < SHORTEST_KEY for key in keys.values()):
-            raise ValueError("The keys that sign tokens have at least 32 bytes, one of them signs.")
+        check(keys, signing_key)
         self._keys, self._signing_key = dict(keys), signing_key
         self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True})
         self._verified: dict[str, Claims] = {}
+
+    def use(self, keys: Mapping[str, bytes], signing_key: str) -> None:
+        """Take other keys; tokens of one that is not among them are no longer good."""
+        check(keys, signing_key)
+        self._keys, self._signing_key = dict(keys), signing_key
+        self._verified.clear()
 
     def issue(self, claims: Claims) -> str:
         """Return a token that is good from now for an hour."""
@@ -102,6 +107,12 @@ class Tokens:
         if header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
             raise BadToken
         return self._keys[header["kid"]]
+
+
+def check(keys: Mapping[str, bytes], signing_key: str) -> None:
+    """Raise `ValueError` if a key is too short (RFC 7518, 3.2) or none of them signs."""
+    if signing_key not in keys or any(len(key) < SHORTEST_KEY for key in keys.values()):
+        raise ValueError("The keys that sign tokens have at least 32 bytes, one of them signs.")
 
 
 def claims_of(payload: Mapping[str, Any]) -> Claims:

@@ -100,7 +100,7 @@ def receipt_of_first(
     first: Repeated, key: IdempotencyKey, handler: Callable[..., Any]
 ) -> Receipt[Any]:
     """Return what the first request under a key was given; `KeyReused` if it was another one."""
-    if first.fingerprint != key.fingerprint:
+    if first.fingerprint not in {key.fingerprint, *key.former}:
         raise KeyReused
     decided = msgspec.json.decode(first.answer, type=Decided)
     if decided.answer is not None:

@@ -5,10 +5,9 @@ granian calls `write_side`, `read_side` or `both_sides` in each of its worker pr
 
 import hmac
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.metadata import version
 from typing import Literal
 
@@ -35,7 +34,8 @@ from commands.work import Tools
 from daybook.logs import configure_logs
 from daybook.migrate import newest_revision
 from daybook.services import Services
-from daybook.settings import RateLimit, Settings, jwt_secret
+from daybook.settings import RateLimit, Settings
+from daybook.signing_keys import KeyRing
 from daybook.wakeups import Herald
 from event_store.connections import pool
 from event_store.sign_ins import FailureLimit, SignIns
@@ -84,26 +84,27 @@ def from_environment(side: Side) -> Litestar:
 
 def build(side: Side, settings: Settings, services: Services) -> Litestar:
     """Put an application together from its parts."""
-    secret = jwt_secret(settings).encode()
+    ring = KeyRing(settings)
     sides = []
     if side != "read":
-        memory = Memory(settings.idempotency_ttl, derived(secret, b"idempotency keys"))
+        memory = Memory(settings.idempotency_ttl, derived(ring, b"idempotency keys"))
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
-        door = Door(records, lambda: [derived(secret, b"accounts")])
+        door = Door(records, derived(ring, b"accounts"))
         sides.append(writing(services, memory, records, door))
     if side != "write":
         sides.append(reading(settings.read_database_url or services.database_url))
     looking = pool(services.database_url, name="daybook health", size=2)
-    key_id = sha256(secret).hexdigest()[:8]
+    tokens = Tokens(ring.by_name, ring.signs)
+    following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
     return create_app(
         handlers=[
             *(handler for one in sides for handler in one.handlers),
             *health(checks(looking), reports(looking, services.redis_url)),
         ],
-        tokens=Tokens({key_id: secret}, key_id),
+        tokens=tokens,
         revocations=Revocations(services.database_url),
         provided={name: part for one in sides for name, part in one.provided.items()},
-        lifespan=[opened(looking), *(one.lifespan for one in sides)],
+        lifespan=[following, opened(looking), *(one.lifespan for one in sides)],
         limiter=limiter(settings.rate_limit, services.redis_url),
         addresses=Addresses(settings.trusted_proxies),
         exception_handlers={
@@ -148,9 +149,9 @@ def writing(services: Services, memory: Memory, records: SignIns, door: Door) ->
     return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
-def derived(secret: bytes, purpose: bytes) -> bytes:
-    """Return a secret for another purpose than to sign tokens."""
-    return hmac.digest(secret, purpose, "sha256")
+def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
+    """Return what gives the secrets for another purpose than to sign tokens, the newest first."""
+    return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
 def reading(database_url: str) -> Parts:

@@ -20,7 +20,8 @@ from daybook.api import Side
 from daybook.first_admin import NewAdmin, ensure_first_admin
 from daybook.migrate import migrate
 from daybook.services import Services, check_port, kept_services, services
-from daybook.settings import RateLimit, Settings, jwt_secret
+from daybook.settings import RateLimit, Settings
+from daybook.signing_keys import key_file, signing_keys
 from daybook.supervisor import Supervisor
 
 FACTORIES: dict[Side, str] = {
@@ -41,10 +42,11 @@ log = structlog.get_logger(__name__)
 
 def environment(settings: Settings, found: Services) -> Mapping[str, str]:
     """Return the environment in which a program finds the services and secrets of this one."""
+    signing_keys(settings)  # made, if need be, before there are processes to look for them
     return os.environ | {
         "DAYBOOK_DATABASE_URL": found.database_url,
         "DAYBOOK_REDIS_URL": found.redis_url,
-        "DAYBOOK_JWT_SECRET": jwt_secret(settings),
+        **({} if settings.jwt_secret else {"DAYBOOK_JWT_SECRET_FILE": str(key_file(settings))}),
         "dramatiq_worker_timeout": WORKER_TIMEOUT,
         "PYTHONUNBUFFERED": "1",
     }

@@ -3,7 +3,6 @@
 import difflib
 import os
 import re
-import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -54,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_database_url: str | None = None
     redis_url: str | None = None
     jwt_secret: str | None = None
+    jwt_secret_file: Path | None = None
     admin_email: str | None = None
     admin_password: str | None = None
     api_processes: int = 1
@@ -96,20 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: _as_text(name, getattr(self, _field(name))) for name in _READERS}
 
 
-def jwt_secret(settings: Settings) -> str:
-    """Get the secret that signs tokens; development makes and keeps one when none is given."""
-    if settings.jwt_secret:
-        return settings.jwt_secret
-    path = settings.data_dir.absolute() / "secrets" / "jwt"
-    if not path.exists():
-        _keep_first(path, secrets.token_urlsafe(48))
-    secret = path.read_text().strip()
-    if len(secret.encode()) < _SHORTEST_SECRET:
-        raise SettingsError([f"{path} is damaged: remove it, and a new secret is made."])
-    return secret
-
-
-def _keep_first(path: Path, text: str) -> None:
+def keep_first(path: Path, text: str) -> None:
     """Write a private file unless another process has just done so: link(2) never replaces."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
@@ -137,11 +124,14 @@ def _unknown(name: str) -> str:
 
 def _combined(given: Mapping[str, str]) -> list[str]:
     problems = []
-    if given.get("DAYBOOK_ENV") == "production" and "DAYBOOK_JWT_SECRET" not in given:
+    secret, file = "DAYBOOK_JWT_SECRET", "DAYBOOK_JWT_SECRET_FILE"
+    if given.get("DAYBOOK_ENV") == "production" and not given.keys() & {secret, file}:
         problems.append(
-            "DAYBOOK_JWT_SECRET is missing: production needs a random secret of at least"
-            f" {_SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints."
+            f"{secret} is missing: production needs a random secret of at least"
+            f" {_SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints, or {file}."
         )
+    if given.keys() >= {secret, file}:
+        problems.append(f"{secret} and {file} are both given: choose one.")
     email, password = "DAYBOOK_ADMIN_EMAIL", "DAYBOOK_ADMIN_PASSWORD"
     if (email in given) != (password in given):
         missing, there = (password, email) if email in given else (email, password)
@@ -233,7 +223,8 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ip_network(one.strip(), strict=False)) for one in text.split(","))
 
 
-def _secret(text: str) -> str:
+def strong_secret(text: str) -> str:
+    """Return a secret; `ValueError` if it is short or could be guessed."""
     letters = re.sub(r"[^a-z]", "", text.casefold())
     if (
         len(text.encode()) < _SHORTEST_SECRET
@@ -242,6 +233,10 @@ def _secret(text: str) -> str:
     ):
         raise ValueError
     return text
+
+
+def _secrets(text: str) -> str:
+    return " ".join(strong_secret(one) for one in text.split()) or strong_secret("")
 
 
 def _matching(pattern: str) -> Callable[[str], str]:
@@ -278,8 +273,9 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     ),
     "DAYBOOK_JWT_SECRET": (
         f"{_SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
-        _secret,
+        _secrets,
     ),
+    "DAYBOOK_JWT_SECRET_FILE": ("a file", _path),
     "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
     "DAYBOOK_ADMIN_PASSWORD": (
         f"a password of at least {_SHORTEST_PASSWORD} characters",

@@ -43,12 +43,16 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """What makes a repeated request known: a caller's key, and what was asked under it."""
+    """What makes a repeated request known: a caller's key, and what was asked under it.
+
+    `former` are the fingerprints of the same under secrets of the past.
+    """
 
     caller: str
     key: str
     fingerprint: str
     expires_at: datetime
+    former: tuple[str, ...] = ()
 
 
 class Append(msgspec.Struct, frozen=True):

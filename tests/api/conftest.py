@@ -30,6 +30,7 @@ from tests.daybook.conftest import redis_url
 __all__ = ["redis_url"]
 
 KEYS = {"first": b"1" * 32, "second": b"2" * 32}
+SECRETS = [b"3" * 32]
 ADMIN_EMAIL = "admin@example.com"
 PASSWORD = "correct horse battery"
 SYSTEM = Asker(actor_id="system", role="system", request_id="test", correlation_id="test")
@@ -56,7 +57,7 @@ def new_tools(
 
 
 def new_intake(tools: Tools) -> Intake:
-    return Intake(tools, Memory(timedelta(days=1), b"3" * 32))
+    return Intake(tools, Memory(timedelta(days=1), lambda: SECRETS))
 
 
 def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:

@@ -10,6 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from api.tokens import Tokens
+from tests.api import conftest
 from tests.api.conftest import PASSWORD, Client, Person, data_of, new_app, refused
 
 NewPerson = Callable[..., Person]
@@ -142,6 +143,16 @@ def test_the_answer_is_known_to_another_process(
     with TestClient(new_app(database_url, tokens)) as other:
         elsewhere = Person(other, customer.email, customer.id)
         same(first, order(elsewhere, tea, key))
+
+
+def test_an_answer_is_known_after_a_rotation_of_the_secrets(
+    admin: Person, customer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tea, key = product(admin), new_key()
+    first = order(customer, tea, key)
+    monkeypatch.setattr(conftest, "SECRETS", [b"4" * 32, *conftest.SECRETS])
+    same(first, order(customer, tea, key))
+    refused(order(customer, tea, key, quantity=2), 422, "IDEMPOTENCY_KEY_REUSED")
 
 
 def test_a_registration_can_be_repeated_and_its_password_is_not_stored(

@@ -1,12 +1,11 @@
 """What the settings accept, refuse and hide."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from daybook.settings import RateLimit, Settings, SettingsError, jwt_secret
+from daybook.settings import RateLimit, Settings, SettingsError
 
 SECRET = "vD3q-8fKp2xW_7mNz4rT-9sLb6hYcJ1g"
 
@@ -131,6 +130,12 @@ def test_production_needs_a_secret() -> None:
     assert line.startswith("DAYBOOK_JWT_SECRET is missing")
 
 
+def test_a_secret_and_a_file_of_secrets_are_one_too_many() -> None:
+    (line,) = problems(jwt_secret=SECRET, jwt_secret_file="/run/secrets/jwt")
+    assert "choose one" in line
+    assert read(env="production", jwt_secret_file="/run/secrets/jwt").jwt_secret is None
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [("admin_email", "DAYBOOK_ADMIN_PASSWORD"), ("admin_password", "DAYBOOK_ADMIN_EMAIL")],
@@ -156,21 +161,3 @@ def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
     assert settings.masked()["DAYBOOK_PORT"] == "8000"
     assert settings.masked()["DAYBOOK_RATE_LIMIT"] == "100/15min"
     assert settings.masked()["DAYBOOK_DATABASE_URL"].startswith("postgresql://me:***@db/daybook")
-
-
-def test_development_makes_one_secret_and_keeps_it(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "var")
-    with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: jwt_secret(settings), range(32)))
-    assert len(made) == 1
-    assert made == {jwt_secret(Settings(data_dir=tmp_path / "var"))}
-    folder = tmp_path / "var" / "secrets"
-    assert [path.name for path in folder.iterdir()] == ["jwt"]
-    assert (folder / "jwt").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_damaged_secret_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "jwt").write_text("half")
-    with pytest.raises(SettingsError, match="damaged"):
-        jwt_secret(Settings(data_dir=tmp_path))

@@ -2,8 +2,8 @@
 
 import hmac
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 import msgspec
 from litestar.types import ExceptionHandlersMap
@@ -21,13 +21,15 @@ KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """How requests are remembered: for how long, and under which secret they are compared.
+    """How requests are remembered: for how long, and under which secrets they are compared.
+
+    The newest secret comes first; what was remembered under an older one is still known.
 
     A body may hold a password, and a plain hash of it could be guessed from a stolen database.
     """
 
     lifetime: timedelta
-    secret: bytes
+    secrets: Callable[[], Sequence[bytes]]
 
     def key_of(self, request: ApiRequest, body: bytes, caller: str) -> IdempotencyKey | None:
         """Return the key of a request, if it has one; `MalformedRequest` if it is not one."""
@@ -37,9 +39,9 @@ class Memory(msgspec.Struct, frozen=True):
         if len(given) > 1 or not KEY.fullmatch(given[0]):
             raise MalformedRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
         asked = b"\n".join([request.scope["method"].encode(), request.scope["path"].encode(), body])
-        fingerprint = hmac.new(self.secret, asked, sha256).hexdigest()
+        new, *former = (hmac.digest(one, asked, "sha256").hex() for one in self.secrets())
         expires_at = datetime.now(UTC) + self.lifetime
-        return IdempotencyKey(caller, given[0].decode(), fingerprint, expires_at)
+        return IdempotencyKey(caller, given[0].decode(), new, expires_at, tuple(former))
 
 
 def refused_as_before(request: AnyRequest, refusal: RememberedRefusal) -> Answer[Failure]:
