@@ -27,8 +27,8 @@ class Meta(msgspec.Struct, frozen=True, rename="camel"):
     request_id: str
 
 
-class Pagination(msgspec.Struct, frozen=True, rename="camel"):
-    """Where a page lies in its list."""
+class Pagination(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Where a page lies in its list; `totalIsEstimate` is there only if `total` was not counted."""
 
     page: int
     limit: int
@@ -36,6 +36,7 @@ class Pagination(msgspec.Struct, frozen=True, rename="camel"):
     total_pages: int
     has_next: bool
     has_prev: bool
+    total_is_estimate: bool = False
 
 
 class Success(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
@@ -81,10 +82,10 @@ def meta_of(moment: datetime, request_id: str) -> Meta:
     return Meta(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), request_id)
 
 
-def pagination(page: int, limit: int, total: int) -> Pagination:
+def pagination(page: int, limit: int, total: int, *, counted: bool = True) -> Pagination:
     """Return where page number `page` (from 1) lies in a list of `total` entries."""
     pages = -(-total // limit)
-    return Pagination(page, limit, total, pages, page < pages, page > 1)
+    return Pagination(page, limit, total, pages, page < pages, page > 1, not counted)
 
 
 class Answer(Response[T]):

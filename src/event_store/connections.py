@@ -16,14 +16,18 @@ STATEMENT_MS = 5_000
 TCP = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 
 
-def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS) -> str:
-    """Return connection info in which every wait ends; `name` shows in pg_stat_activity."""
+def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS, **more: str) -> str:
+    """Return connection info in which every wait ends; `name` shows in pg_stat_activity.
+
+    `more` are parameters of the session.
+    """
     session = {
         "statement_timeout": statement_ms,
         "lock_timeout": 2_000,
         "idle_in_transaction_session_timeout": 30_000,
         "timezone": "UTC",
         "jit": "off",
+        **more,
     }
     options = " ".join(f"-c {key}={value}" for key, value in session.items())
     return conninfo.make_conninfo(
@@ -71,10 +75,10 @@ def hang_up(connection: AsyncConnection[TupleRow]) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-def pool(database_url: str, *, name: str, size: int) -> AsyncConnectionPool:
+def pool(database_url: str, *, name: str, size: int, **session: str) -> AsyncConnectionPool:
     """Make a pool, not yet open, that waits two seconds for a connection and no longer."""
     return AsyncConnectionPool(
-        bounded(database_url, name=name),
+        bounded(database_url, name=name, statement_ms=STATEMENT_MS, **session),
         min_size=1,
         max_size=size,
         timeout=2,

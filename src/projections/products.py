@@ -1,23 +1,26 @@
 """The products: what the catalogue offers, at which price, and what is left of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Integer,
     MetaData,
     Numeric,
+    Select,
     Table,
     Text,
     Uuid,
     bindparam,
-    or_,
+    func,
+    literal_column,
 )
 
 from domain import product
@@ -125,17 +128,24 @@ def product_view(row: Row) -> ProductView:
     return ProductView(**shown | {"price": money_view(row["price"], row["currency"])})
 
 
-STOCK = PRODUCTS.c.stock
+# What is not tracked never runs out. There is an index on just this expression.
+STOCK = func.coalesce(PRODUCTS.c.stock, literal_column("9223372036854775807"), type_=BigInteger)
+
+
+def products(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """Return the products that meet all the conditions."""
+    return plain_select(PRODUCTS)(conditions).add_columns(STOCK.label("stock_rank"))
+
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=plain_select(PRODUCTS),
+    select=products,
     filters={
         "sku": (PRODUCTS.c.sku == bindparam("sku"), as_is),
         "name": (PRODUCTS.c.name.ilike(bindparam("name")), containing),
         "minPrice": (PRODUCTS.c.price >= bindparam("minPrice"), as_is),
         "maxPrice": (PRODUCTS.c.price <= bindparam("maxPrice"), as_is),
-        "inStock": (or_(STOCK.is_(None), STOCK > 0) == bindparam("inStock"), as_is),
+        "inStock": ((STOCK > 0) == bindparam("inStock"), as_is),
         "status": (PRODUCTS.c.status == bindparam("status"), as_is),
     },
     sorts={
@@ -144,7 +154,7 @@ LISTING = Listing(
         "sku": "sku",
         "name": "name",
         "price": "price",
-        "stock": "stock",
+        "stock": "stock_rank",
     },
     tie=["id"],
     default_sort="createdAt",

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Table
 
 from event_store.connections import hung_up_at, pool
@@ -49,14 +50,26 @@ class Views(AbstractAsyncContextManager["Views"]):
     Entered, it has a pool of connections; Postgres may be away then and come later.
     """
 
-    def __init__(self, database_url: str, *, readers: int = 4) -> None:
-        self._pool = pool(database_url, name="daybook views", size=readers)
+    def __init__(self, database_url: str, *, readers: int = 3) -> None:
+        """Single rows and lists have connections of their own: neither has to wait for the other.
+
+        A list is planned for its very values: a plan for any values at all would search a rare
+        word as if it were a common one.
+        """
+        self._rows = pool(database_url, name="daybook views", size=readers)
+        self._lists = pool(
+            database_url,
+            name="daybook lists",
+            size=readers,
+            plan_cache_mode="force_custom_plan",
+        )
         self._progress = Progress(database_url)
         self._demand: Demand | None = None
 
     async def __aenter__(self) -> Self:
         """Start to connect."""
-        await self._pool.open(wait=False)
+        await self._rows.open(wait=False)
+        await self._lists.open(wait=False)
         await self._progress.__aenter__()
         return self
 
@@ -68,7 +81,8 @@ class Views(AbstractAsyncContextManager["Views"]):
     ) -> None:
         """Hang up."""
         await self._progress.__aexit__(kind, error, traceback)
-        await self._pool.close()
+        await self._rows.close()
+        await self._lists.close()
 
     def insisting(self, position: int, seconds: float) -> Self:
         """Return these views for one reader: each answer has seen `position`, or is `ViewBehind`.
@@ -91,7 +105,7 @@ class Views(AbstractAsyncContextManager["Views"]):
             page = await list_rows(connection, listing, request)
             return page, page.position
 
-        page, _ = await self.answer([listing.projection], ask)
+        page, _ = await self.answer([listing.projection], ask, many=True)
         return page
 
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
@@ -101,16 +115,20 @@ class Views(AbstractAsyncContextManager["Views"]):
         )
 
     async def answer(
-        self, projections: Sequence[Projection], question: Question[Found]
+        self,
+        projections: Sequence[Projection],
+        question: Question[Found],
+        *,
+        many: bool = False,
     ) -> tuple[Found, int]:
         """Ask a question of some views; every read goes this way.
 
         The question returns what it found and the position that all of the views had seen, both of
-        one statement. It is asked again, if need be, when they have come as far as is insisted on.
+        one statement; `many` says that it is about more than a row. It is asked again, if need be, when they have come as far as is insisted on.
         """
         pause = 0.0
         while True:
-            async with self._connection() as connection:
+            async with connected(self._lists if many else self._rows) as connection:
                 found, seen = await question(connection)
             if self._demand is None or seen >= self._demand.position:
                 return found, seen
@@ -120,12 +138,14 @@ class Views(AbstractAsyncContextManager["Views"]):
                 if not await self._progress.reached(one, *self._demand):
                     raise ViewBehind(one, self._demand.position, seen)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
-        try:
-            async with self._pool.connection() as connection:
-                ends = asyncio.get_running_loop().time() + READING_SECONDS
-                with hung_up_at(connection, ends):
-                    yield connection
-        except LOST as error:
-            raise StoreUnavailable(AWAY) from error
+
+@asynccontextmanager
+async def connected(connections: AsyncConnectionPool) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """Lend a connection, for three seconds and no longer; raises `StoreUnavailable`."""
+    try:
+        async with connections.connection() as connection:
+            ends = asyncio.get_running_loop().time() + READING_SECONDS
+            with hung_up_at(connection, ends):
+                yield connection
+    except LOST as error:
+        raise StoreUnavailable(AWAY) from error

@@ -28,7 +28,7 @@ def listed(
     """Answer with a page of a list."""
     body = Page(
         data=[chosen(view, asked.fields) for view in views],
-        pagination=pagination(asked.page, asked.limit, page.total),
+        pagination=pagination(asked.page, asked.limit, page.total, counted=page.counted),
         meta=meta(request.context.request_id),
     )
     return Answer(body, headers=[position_header(page.position)])

@@ -13,7 +13,7 @@ from domain.refusal import Detail
 from projections import listing
 
 LARGEST_PAGE = 100
-DEEPEST_ROW = 10_000  # ASVS 2.4.1: whoever wants more asks for less at a time, with filters
+DEEPEST_ROW = 10_000  # ASVS 2.4.1: whoever wants more follows version 2's cursors
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class ListQuery:
         self.listing = shown
         order = "desc" if shown.default_descending else "asc"
         self.values: dict[str, Value] = {
-            "page": whole("Which page, from 1.", 1, DEEPEST_ROW + 1, 1),
+            "page": whole("Which page, from 1.", 1, DEEPEST_ROW, 1),
             "limit": whole("How many entries a page has.", 1, LARGEST_PAGE, 20),
             "sortBy": choice("What to sort by.", shown.sorts, shown.default_sort),
             "sortOrder": choice("Which end comes first.", ("asc", "desc"), order),
@@ -73,8 +73,8 @@ class ListQuery:
             limit=found.get("limit", 20),
             fields=found.get("fields"),
         )
-        if (asked.page - 1) * asked.limit > DEEPEST_ROW:
-            message = f"Pages reach to row {DEEPEST_ROW}; use filters to get further."
+        if asked.page * asked.limit > DEEPEST_ROW:
+            message = f"Pages reach to row {DEEPEST_ROW}: go on with the cursors of /api/v2."
             raise MalformedRequest(None, Detail("page", message, asked.page))
         return asked
 
