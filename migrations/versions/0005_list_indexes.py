@@ -23,8 +23,6 @@ def upgrade() -> None:
         create index on products_v1 (coalesce(stock, 9223372036854775807), id);
         create index on products_v1 (status, id);
         drop index products_v1_stock_id_idx;
-
-        create index on orders_v1 (status, id);
         """
     )
 
@@ -34,7 +32,7 @@ def downgrade() -> None:
     op.execute(
         """
         drop index users_v1_email_idx, users_v1_status_id_idx, products_v1_name_idx,
-            products_v1_coalesce_id_idx, products_v1_status_id_idx, orders_v1_status_id_idx;
+            products_v1_coalesce_id_idx, products_v1_status_id_idx;
         create index on products_v1 (stock, id);
         """
     )

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain import order
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, alone, as_is, plain_select
+from projections.listing import Listing, alone, as_is
 from projections.projection import Place, Projection, Row, Rows
 
 ORDERS = Table(
@@ -219,7 +219,7 @@ def order_view(row: Row, *, for_staff: bool) -> OrderView:
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=plain_select(ORDERS),
+    rows=ORDERS,
     filters={
         "status": (ORDERS.c.status == bindparam("status"), as_is),
         "userId": (ORDERS.c.user_id == bindparam("userId"), as_is),
@@ -230,11 +230,11 @@ LISTING = Listing(
         "productId": (ORDERS.c.product_ids.contains(bindparam("productId")), alone),
     },
     sorts={
-        "placedAt": "placed_at",
-        "updatedAt": "updated_at",
-        "total": "total",
-        "status": "status",
+        "placedAt": ["placed_at"],
+        "updatedAt": ["updated_at"],
+        "total": ["total"],
+        "status": ["status", "placed_at"],
     },
-    tie=["id"],
+    selective=frozenset({"productId"}),
     default_sort="placedAt",
 )

@@ -1,20 +1,18 @@
 """The products: what the catalogue offers, at which price, and what is left of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
-    ColumnElement,
     DateTime,
     Integer,
     MetaData,
     Numeric,
-    Select,
     Table,
     Text,
     Uuid,
@@ -26,7 +24,7 @@ from sqlalchemy import (
 from domain import product
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, as_is, containing, plain_select
+from projections.listing import Listing, as_is, containing
 from projections.projection import Place, Projection, Row, Rows
 
 Status = Literal["for_sale", "withdrawn"]
@@ -132,14 +130,9 @@ def product_view(row: Row) -> ProductView:
 STOCK = func.coalesce(PRODUCTS.c.stock, literal_column("9223372036854775807"), type_=BigInteger)
 
 
-def products(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """Return the products that meet all the conditions."""
-    return plain_select(PRODUCTS)(conditions).add_columns(STOCK.label("stock_rank"))
-
-
 LISTING = Listing(
     projection=PROJECTION,
-    select=products,
+    rows=PRODUCTS,
     filters={
         "sku": (PRODUCTS.c.sku == bindparam("sku"), as_is),
         "name": (PRODUCTS.c.name.ilike(bindparam("name")), containing),
@@ -149,13 +142,13 @@ LISTING = Listing(
         "status": (PRODUCTS.c.status == bindparam("status"), as_is),
     },
     sorts={
-        "createdAt": "created_at",
-        "updatedAt": "updated_at",
-        "sku": "sku",
-        "name": "name",
-        "price": "price",
-        "stock": "stock_rank",
+        "createdAt": ["created_at"],
+        "updatedAt": ["updated_at"],
+        "sku": ["sku"],
+        "name": ["name"],
+        "price": ["price"],
+        "stock": ["stock_or_endless"],
     },
-    tie=["id"],
+    expressions={"stock_or_endless": STOCK},
     default_sort="createdAt",
 )

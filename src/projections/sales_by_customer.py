@@ -106,10 +106,9 @@ def totals_by_customer(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=totals_by_customer,
+    rows=totals_by_customer,
     filters=period(SALES),
-    sorts={"revenue": "revenue", "units": "units", "orders": "orders", "name": "name"},
+    sorts={"revenue": ["revenue"], "units": ["units"], "orders": ["orders"], "name": ["name"]},
     tie=["user_id", "currency"],
     default_sort="revenue",
-    whole=True,
 )

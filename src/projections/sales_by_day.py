@@ -75,9 +75,9 @@ def days_with_sales(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=days_with_sales,
+    rows=days_with_sales,
     filters=period(SALES),
-    sorts={"date": "day", "orders": "orders", "units": "units", "revenue": "revenue"},
+    sorts={"date": ["day"], "orders": ["orders"], "units": ["units"], "revenue": ["revenue"]},
     tie=["day", "currency"],
     default_sort="date",
     default_descending=False,

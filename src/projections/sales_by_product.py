@@ -122,16 +122,15 @@ def totals_by_product(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=totals_by_product,
+    rows=totals_by_product,
     filters=period(SALES),
     sorts={
-        "revenue": "revenue",
-        "units": "units",
-        "orders": "orders",
-        "sku": "sku",
-        "name": "name",
+        "revenue": ["revenue"],
+        "units": ["units"],
+        "orders": ["orders"],
+        "sku": ["sku"],
+        "name": ["name"],
     },
     tie=["product_id", "currency"],
     default_sort="revenue",
-    whole=True,
 )

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain import order, session, user
 from event_store.records import Recorded
-from projections.listing import Listing, as_is, containing, plain_select
+from projections.listing import Listing, as_is, containing
 from projections.projection import Place, Projection, Row, Rows
 
 USERS = Table(
@@ -165,19 +165,18 @@ def admin_view(row: Row, now: datetime) -> AdminUserView:
 
 LISTING = Listing(
     projection=PROJECTION,
-    select=plain_select(USERS),
+    rows=USERS,
     filters={
         "email": (USERS.c.email.ilike(bindparam("email")), containing),
         "role": (USERS.c.role == bindparam("role"), as_is),
         "status": (USERS.c.status == bindparam("status"), as_is),
     },
     sorts={
-        "createdAt": "created_at",
-        "updatedAt": "updated_at",
-        "email": "email",
-        "name": "name",
-        "role": "role",
+        "createdAt": ["created_at"],
+        "updatedAt": ["updated_at"],
+        "email": ["email"],
+        "name": ["name"],
+        "role": ["role"],
     },
-    tie=["id"],
     default_sort="createdAt",
 )

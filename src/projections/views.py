@@ -15,9 +15,10 @@ from sqlalchemy import Table
 
 from event_store.connections import hung_up_at, pool
 from event_store.records import StoreUnavailable
-from projections.listing import Listing, Page, Request, list_rows, one_row
+from projections.listing import Listing, Page, Part, Request, Stretch
 from projections.progress import Progress
 from projections.projection import Key, Projection, Row
+from projections.queries import list_rows, list_stretch, one_row
 
 AWAY = "Postgres is not to be reached."
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -108,6 +109,16 @@ class Views(AbstractAsyncContextManager["Views"]):
         page, _ = await self.answer([listing.projection], ask, many=True)
         return page
 
+    async def stretch(self, listing: Listing, asked: Stretch) -> Part:
+        """Return a part of a list, after or before a place in it."""
+
+        async def ask(connection: AsyncConnection[TupleRow]) -> tuple[Part, int]:
+            part = await list_stretch(connection, listing, asked)
+            return part, part.position
+
+        part, _ = await self.answer([listing.projection], ask, many=True)
+        return part
+
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
         """Return the row with a primary key, if there is one, and the position of the view."""
         return await self.answer(
@@ -124,7 +135,8 @@ class Views(AbstractAsyncContextManager["Views"]):
         """Ask a question of some views; every read goes this way.
 
         The question returns what it found and the position that all of the views had seen, both of
-        one statement; `many` says that it is about more than a row. It is asked again, if need be, when they have come as far as is insisted on.
+        one statement. It is asked again, if need be, when they have come as far as is insisted on.
+        `many` says that it is about more than a row.
         """
         pause = 0.0
         while True:
