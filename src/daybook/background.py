@@ -14,6 +14,7 @@ from daybook.wakeups import Herald
 from event_store.connections import connect
 from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys, forget_old_sign_ins
 from projections.switched_on import PROJECTIONS
+from reactions.event_stream import EventStream
 from reactions.mailing import outlet_for
 from reactions.reactor import Reactor
 
@@ -26,11 +27,13 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str) -> No
     """React for as long as this process lives; it may be killed at any moment."""
     herald = Herald(redis_url, PROJECTIONS)
     herald.start()
+    kept = settings.integration_events
     reactor = Reactor(
         database_url,
         outlet_for(settings.smtp_url, settings.data_dir.absolute()),
         settings.payment_window,
         sender=sender_of(settings.mail_from),
+        stream=EventStream(redis_url, kept) if kept else None,
         on_append=herald.tell,
     )
     reactor.open()

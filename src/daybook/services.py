@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -309,9 +310,17 @@ def _check_redis(settings: Settings) -> None:
         with redis.Redis.from_url(
             settings.redis_url or "", socket_connect_timeout=2, socket_timeout=2, retry=None
         ) as client:
-            client.ping()
+            memory: Any = client.info("memory")
     except (redis.RedisError, OSError, ValueError) as error:
         _say(
             f"warning: Redis at DAYBOOK_REDIS_URL={shown} cannot be used ({error}): commands are"
             " still taken, views are slower to follow."
+        )
+        return
+    policy = str(memory.get("maxmemory_policy", ""))
+    if memory.get("maxmemory") and policy.startswith("allkeys"):
+        raise ServiceError(
+            f"Redis at DAYBOOK_REDIS_URL={shown} throws away whatever it likes when it is full"
+            f" (maxmemory-policy {policy}), wake-ups and integration events too: set it to"
+            " noeviction or volatile-lru there, or choose another Redis."
         )

@@ -20,7 +20,9 @@ _FEWEST_CHARACTERS = 8
 _SHORTEST_PASSWORD = 8
 _MOST_PROCESSES = 64
 _HIGHEST_PORT = 65535
+_MOST_KEPT = 100_000_000
 _PLACEHOLDERS = ("changeme", "changethis", "yoursecret", "placeholder", "notsecret", "replaceme")
+_MAY_BE_OFF = {"DAYBOOK_RATE_LIMIT", "DAYBOOK_LOGIN_RATE_LIMIT", "DAYBOOK_INTEGRATION_EVENTS"}
 _SECRET_NAMES = {"DAYBOOK_JWT_SECRET", "DAYBOOK_ADMIN_PASSWORD"}
 
 
@@ -66,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
     mail_from: str = "Daybook <no-reply@daybook.invalid>"
+    integration_events: int | None = 100_000
 
     def __repr__(self) -> str:
         return f"Settings({self.masked()})"
@@ -141,7 +144,7 @@ def _combined(given: Mapping[str, str]) -> list[str]:
 
 def _as_text(name: str, value: object) -> str:
     if value is None:
-        return "off" if name.endswith("RATE_LIMIT") else ""
+        return "off" if name in _MAY_BE_OFF else ""
     if isinstance(value, timedelta):
         return _duration_text(value)
     if isinstance(value, tuple):
@@ -223,6 +226,10 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ip_network(one.strip(), strict=False)) for one in text.split(","))
 
 
+def _kept(text: str) -> int | None:
+    return None if text == "off" else _whole(1_000, _MOST_KEPT)(text)
+
+
 def strong_secret(text: str) -> str:
     """Return a secret; `ValueError` if it is short or could be guessed."""
     letters = re.sub(r"[^a-z]", "", text.casefold())
@@ -295,6 +302,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
         _url("smtp", "smtps"),
+    ),
+    "DAYBOOK_INTEGRATION_EVENTS": (
+        f"`off` or how many the stream keeps, from 1000 to {_MOST_KEPT}",
+        _kept,
     ),
     "DAYBOOK_MAIL_FROM": (
         "a sender such as Daybook <no-reply@example.com>, in ASCII",

@@ -35,11 +35,13 @@ update reaction_checkpoints
  where name = %s
 """
 
-# The pauses are 1, 2, 4 ... 30 seconds.
+LONGEST_PAUSE = 30
+ATTEMPTS_BETWEEN_WARNINGS = 15
+# The pauses are 1, 2, 4 ... seconds.
 HOLD = """
 update reaction_checkpoints
    set attempts = attempts + 1, failure = %s, failed_at = clock_timestamp(),
-       retry_at = clock_timestamp() + interval '1 s' * least(30, power(2, least(attempts, 5)))
+       retry_at = clock_timestamp() + interval '1 s' * least(%s, power(2, least(attempts, 5)))
  where name = %s
 returning attempts
 """
@@ -73,7 +75,11 @@ def move(connection: Connection[TupleRow], name: str, position: int) -> None:
     connection.execute(MOVE, [position, name], prepare=True)
 
 
-def hold(connection: Connection[TupleRow], name: str, outage: Outage) -> None:
-    """Let a reaction wait where it stands, a little longer each time."""
-    row = connection.execute(HOLD, [str(outage), name]).fetchone()
-    log.warning("reaction_waits", reaction=name, attempts=row and row[0], error=str(outage))
+def hold(
+    connection: Connection[TupleRow], name: str, outage: Outage, *, longest: int = LONGEST_PAUSE
+) -> None:
+    """Let a reaction wait where it stands, a little longer each time, and say so now and then."""
+    row = connection.execute(HOLD, [str(outage), longest, name]).fetchone()
+    attempts = int(row[0]) if row else 0
+    if attempts % ATTEMPTS_BETWEEN_WARNINGS == 1:
+        log.warning("reaction_waits", reaction=name, attempts=attempts, error=str(outage))

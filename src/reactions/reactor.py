@@ -1,4 +1,4 @@
-"""The reactions of a worker process, put together: mails in one thread, deadlines in another."""
+"""The reactions of a worker process, put together: each kind has a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -10,36 +10,45 @@ from psycopg.rows import TupleRow
 
 from reactions.duty import Duty
 from reactions.engine import follow
+from reactions.event_stream import EventStream
 from reactions.letter import SENDER
 from reactions.mailing import Outlet, mailings
 from reactions.payment_deadline import keep_deadlines
+from reactions.publishing import Publisher
 from reactions.system_actor import SystemActor
 
 
 class Reactor:
     """Does what is due, beside any number of other processes that do the same.
 
-    An SMTP server that is slow holds no deadline up: the two have connections and threads apart.
+    An SMTP server that is slow holds no deadline up: they have connections and threads apart.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker, most of them by their names
         self,
         database_url: str,
         outlet: Outlet,
         payment_window: timedelta,
         *,
         sender: Address = SENDER,
+        stream: EventStream | None = None,
         on_append: Callable[[int], None],
     ) -> None:
-        """`on_append` is told, on another thread, the newest position after a cancellation."""
+        """`on_append` is told, on another thread, the newest position after a cancellation.
+
+        `stream` is where integration events go; None: they are not published.
+        """
         self._outlet = outlet
         self._payment_window = payment_window
         self._mailings = mailings(outlet, payment_window, sender)
         self._actor = SystemActor(database_url, on_append)
-        self._duties = (
+        self._duties = [
             Duty("mails", database_url, self._send_mails),
             Duty("deadlines", database_url, self._keep_deadlines),
-        )
+        ]
+        self._publisher = Publisher(stream) if stream else None
+        if self._publisher:
+            self._duties.append(Duty("events", database_url, self._publisher.publish))
 
     def open(self) -> None:
         """Get ready; Postgres and the SMTP server may be away."""
@@ -49,6 +58,8 @@ class Reactor:
         """Let everything go; `run` must have returned."""
         for duty in self._duties:
             duty.close()
+        if self._publisher:
+            self._publisher.close()
         self._actor.close()
 
     def step(self) -> int:

@@ -19,8 +19,9 @@ import pytest
 import redis
 
 from daybook import postgres_place
-from daybook.services import ServiceError, check_port, kept_services, services
+from daybook.services import ServiceError, _check_redis, check_port, kept_services, services
 from daybook.settings import Settings
+from tests.valkey import Valkey
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = """
@@ -378,6 +379,26 @@ def test_given_addresses_start_nothing_and_are_checked(
             assert found.database_url == kept.database_url
         assert not given.data_dir.exists()
     assert "warning: Redis at DAYBOOK_REDIS_URL=redis://127.0.0.1:1/0" in capfd.readouterr().err
+
+
+def test_a_redis_that_evicts_what_nobody_gave_up_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    """A full one may drop what has an end anyway (volatile), not messages and events."""
+    valkey = Valkey(tmp_path)
+    valkey.start()
+    given = Settings(data_dir=data_dir, redis_url=valkey.url)
+    try:
+        for policy, limit in (("allkeys-lru", "8mb"), ("allkeys-random", "8mb")):
+            valkey.client.config_set("maxmemory-policy", policy)
+            valkey.client.config_set("maxmemory", limit)
+            with pytest.raises(ServiceError, match=f"maxmemory-policy {policy}"):
+                _check_redis(given)
+        for policy, limit in (("allkeys-lru", "0"), ("volatile-lru", "8mb"), ("noeviction", "8mb")):
+            valkey.client.config_set("maxmemory-policy", policy)
+            valkey.client.config_set("maxmemory", limit)
+            _check_redis(given)
+    finally:
+        valkey.client.close()
+        valkey.stop()
 
 
 def test_an_unreachable_database_is_refused_without_its_password(data_dir: Path) -> None:

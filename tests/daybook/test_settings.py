@@ -48,6 +48,7 @@ def test_every_setting_is_read() -> None:
         trusted_proxies="10.0.0.7, 192.168.0.0/16,fd00::/8",
         payment_window="2h",
         smtp_url="smtps://me:pw@mail:465",
+        integration_events="5000",
     )
     assert settings == Settings(
         env="production",
@@ -67,7 +68,9 @@ def test_every_setting_is_read() -> None:
         trusted_proxies=("10.0.0.7/32", "192.168.0.0/16", "fd00::/8"),
         payment_window=timedelta(hours=2),
         smtp_url="smtps://me:pw@mail:465",
+        integration_events=5_000,
     )
+    assert read(integration_events="off").integration_events is None
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,8 @@ def test_every_setting_is_read() -> None:
         ("redis_url", "http://cache"),
         ("redis_url", "unix://"),
         ("smtp_url", "mail:25"),
+        ("integration_events", "999"),
+        ("integration_events", "on"),
         ("admin_email", "ann"),
         ("api_processes", "-1"),
         ("worker_processes", "many"),

@@ -14,9 +14,13 @@ class PostOffice:
     """Takes mails in at 127.0.0.1. `at_rcpt` and `at_data`: answers by recipient, but "250 OK"."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, credentials: tuple[str, str] | None = None
+        self,
+        tls: ssl.SSLContext | None = None,
+        credentials: tuple[str, str] | None = None,
+        *,
+        from_the_first_byte: bool = False,
     ) -> None:
-        """`tls`: offer STARTTLS; `credentials`: insist on them."""
+        """`tls`: offer STARTTLS, or encrypt all of it (smtps); `credentials`: insist on them."""
         self.received: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.encrypted: list[bool] = []
@@ -24,21 +28,24 @@ class PostOffice:
         self.at_data: dict[str, str] = {}
         self.port = free_port()
         self._tls, self._credentials = tls, credentials
+        self._smtps = from_the_first_byte
         self._controller: Controller | None = None
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.port}"
+        scheme = "smtps" if self._smtps else "smtp"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def open(self) -> None:
-        options: dict[str, Any] = {"enable_SMTPUTF8": True, "tls_context": self._tls}
+        options: dict[str, Any] = {"enable_SMTPUTF8": True}
+        options["ssl_context" if self._smtps else "tls_context"] = self._tls
         if self._credentials:
             options |= {
                 "authenticator": self._authenticate,
                 "auth_required": True,
                 "auth_require_tls": False,
             }
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **options)
+        self._controller = Opening(self, hostname="127.0.0.1", port=self.port, **options)
         self._controller.start()
 
     def shut(self) -> None:
@@ -78,8 +85,16 @@ class PostOffice:
         assert isinstance(parsed, EmailMessage)
         self.received.append(parsed)
         self.recipients.append(to)
-        self.encrypted.append(session.ssl is not None)
+        self.encrypted.append(self._smtps or session.ssl is not None)
         return "250 OK"
+
+
+class Opening(Controller):
+    """aiosmtpd's own, but for its first call of itself, which cannot be made with TLS."""
+
+    def _trigger_server(self) -> None:
+        with socket.create_connection((self.hostname, self.port), 1):
+            pass
 
 
 def free_port() -> int:

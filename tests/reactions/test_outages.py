@@ -114,13 +114,15 @@ async def test_a_server_that_never_says_whether_it_took_a_mail_does_not_get_it_f
     monkeypatch.setattr(smtp_server, "MAIL_SECONDS", 0.3)
     await register_all(database_url, "alice@example.com")
     with (
-        silent_after_data() as (port, times),
+        silent_after_data() as (port, message_ids),
         reacting(database_url, SmtpServer(f"smtp://127.0.0.1:{port}")) as reactor,
     ):
         for _ in range(ATTEMPTS_IF_UNSURE + 3):
             finish(reactor)
             end_pauses(database_url)
-        assert len(times) == ATTEMPTS_IF_UNSURE
+    assert len(message_ids) == ATTEMPTS_IF_UNSURE
+    [(stream_id,)] = rows(database_url, "select stream_id from events")
+    assert set(message_ids) == {f"<welcome_mail.1.{stream_id.hex}@daybook.invalid>"}
     [(_, attempts, error, parked)] = rows(database_url, FAILURES)
     assert (attempts, parked) == (ATTEMPTS_IF_UNSURE, True)
     assert error.startswith("No answer came")
@@ -142,20 +144,20 @@ async def test_a_frozen_server_holds_a_mail_up_no_longer_than_its_time(
 
 
 @contextmanager
-def silent_after_data() -> Iterator[tuple[int, list[float]]]:
-    """Run a server that takes mails in and does not say so; give its port and when they came."""
-    times: list[float] = []
+def silent_after_data() -> Iterator[tuple[int, list[str]]]:
+    """Run a server that takes mails in and does not say so; give its port and their ids."""
+    message_ids: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve_silently, args=[server, times])
+        thread = threading.Thread(target=serve_silently, args=[server, message_ids])
         thread.start()
         try:
-            yield server.getsockname()[1], times
+            yield server.getsockname()[1], message_ids
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def serve_silently(server: socket.socket, times: list[float]) -> None:
+def serve_silently(server: socket.socket, message_ids: list[str]) -> None:
     answers = {b"EHLO": b"250 OK", b"MAIL": b"250 OK", b"RCPT": b"250 OK", b"DATA": b"354 go"}
     while True:
         try:
@@ -167,5 +169,5 @@ def serve_silently(server: socket.socket, times: list[float]) -> None:
             for said in file:
                 if said[:4].upper() in answers:
                     file.write(answers[said[:4].upper()] + b"\r\n")
-                elif said == b".\r\n":
-                    times.append(monotonic())
+                elif said.startswith(b"Message-ID:"):
+                    message_ids.append(said.decode().split()[1])

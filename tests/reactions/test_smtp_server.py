@@ -12,10 +12,11 @@ from reactions.reaction import Outage
 from reactions.smtp_server import SmtpServer, is_this_machine
 from tests.commands.given import registered, working_on
 from tests.event_store.asynchronous import on_a_loop
-from tests.reactions.given import finish, reacting, rows
+from tests.reactions.given import end_pauses, finish, reacting, rows
 from tests.reactions.post_office import PostOffice
 
-CERTIFICATE = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {0} -out {1}"
+CERTIFICATE = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {0} -out {1}"
+CERTIFICATE += " -subj /CN=localhost -addext subjectAltName=DNS:localhost"
 
 
 # Tests of passwords use no encryption, which aiosmtpd warns of.
@@ -80,10 +81,44 @@ async def test_starttls_is_used_when_it_is_offered(database_url: str, tls: ssl.S
     assert office.encrypted == [True]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_from_another_machine(
-    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+@on_a_loop
+async def test_smtps_is_encrypted_from_the_first_byte_and_by_whom_it_should_be(
+    database_url: str, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = PostOffice(tls=tls)
+    """As with a server on another machine, whose certificate is checked against its name."""
+    monkeypatch.setattr("reactions.smtp_server.is_this_machine", lambda _: False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    office = PostOffice(tls, ("postman", "secret"), from_the_first_byte=True)
+    office.open()
+    async with working_on(database_url) as tools:
+        await registered(tools)
+    with reacting(database_url, SmtpServer(office.url.replace("//", "//postman:secret@"))) as wrong:
+        assert finish(wrong) == 0  # the certificate names localhost, not 127.0.0.1
+    end_pauses(database_url)
+    url = f"smtps://postman:secret@localhost:{office.port}"
+    with reacting(database_url, SmtpServer(url)) as reactor:
+        assert finish(reactor) == 1
+    office.shut()
+    assert (office.encrypted, office.recipients) == ([True], ["alice@example.com"])
+
+
+def test_what_is_no_smtps_is_an_outage_in_time() -> None:
+    office = PostOffice()
+    office.open()
+    began = monotonic()
+    with pytest.raises(Outage, match="cannot be used"):
+        SmtpServer(office.url.replace("smtp:", "smtps:"))._connect(ends=monotonic() + 5)
+    assert monotonic() - began < 8
+    office.shut()
+
+
+@pytest.mark.parametrize("smtps", [False, True])
+def test_a_certificate_that_nobody_vouches_for_is_refused_from_another_machine(
+    tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    smtps: bool,  # noqa: FBT001 - a case
+) -> None:
+    office = PostOffice(tls, from_the_first_byte=smtps)
     office.open()
     monkeypatch.setattr("reactions.smtp_server.is_this_machine", lambda _: False)
     with pytest.raises(Outage, match="certificate verify failed"):
