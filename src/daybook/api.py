@@ -40,6 +40,7 @@ from daybook.wakeups import Herald
 from event_store.connections import pool
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.store import EventStore
+from event_store.trail import Trail
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
@@ -92,7 +93,8 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         door = Door(records, derived(ring, b"accounts"))
         sides.append(writing(services, memory, records, door))
     if side != "write":
-        sides.append(reading(settings.read_database_url or services.database_url))
+        views_url = settings.read_database_url or services.database_url
+        sides.append(reading(views_url, Trail(services.database_url)))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -154,11 +156,17 @@ def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
-def reading(database_url: str) -> Parts:
-    """Return the parts that show views; the database may be a replica, nothing is written."""
+def reading(database_url: str, trail: Trail) -> Parts:
+    """Return the parts that show views, perhaps those of a replica, and answer auditors."""
     views = Views(database_url)
-    provided = {"views": demands.views_for_each(views)}
-    return Parts(read.HANDLERS, provided, views, demands.EXCEPTION_HANDLERS)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with views, trail:
+            yield
+
+    provided = {"views": demands.views_for_each(views), "trail": trail}
+    return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from daybook.audit_cli import audit
 from daybook.logs import configure_logs
 from daybook.settings import Settings, SettingsError
 
@@ -41,6 +42,7 @@ app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(projections, name="projections")
+app.add_typer(audit, name="audit")
 
 out = Console()
 errors = Console(stderr=True)

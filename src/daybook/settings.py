@@ -3,7 +3,9 @@
 import difflib
 import os
 import re
+import secrets
 import tempfile
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
@@ -16,6 +18,7 @@ import msgspec
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = "a duration up to 365d such as 90s, 30min, 2h or 1d"
 _SHORTEST_SECRET = 32
+_AUDIT_KEY_BYTES = 32
 _FEWEST_CHARACTERS = 8
 _SHORTEST_PASSWORD = 8
 _MOST_PROCESSES = 64
@@ -23,7 +26,7 @@ _HIGHEST_PORT = 65535
 _MOST_KEPT = 100_000_000
 _PLACEHOLDERS = ("changeme", "changethis", "yoursecret", "placeholder", "notsecret", "replaceme")
 _MAY_BE_OFF = {"DAYBOOK_RATE_LIMIT", "DAYBOOK_LOGIN_RATE_LIMIT", "DAYBOOK_INTEGRATION_EVENTS"}
-_SECRET_NAMES = {"DAYBOOK_JWT_SECRET", "DAYBOOK_ADMIN_PASSWORD"}
+_SECRET_NAMES = {"DAYBOOK_JWT_SECRET", "DAYBOOK_ADMIN_PASSWORD", "DAYBOOK_AUDIT_KEYS"}
 
 
 class SettingsError(Exception):
@@ -56,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     jwt_secret: str | None = None
     jwt_secret_file: Path | None = None
+    audit_keys: tuple[bytes, ...] = ()
     admin_email: str | None = None
     admin_password: str | None = None
     api_processes: int = 1
@@ -97,6 +101,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def masked(self) -> dict[str, str]:
         """Every variable with its value as text, secrets hidden."""
         return {name: _as_text(name, getattr(self, _field(name))) for name in _READERS}
+
+
+def audit_keys(settings: Settings, *, make: bool) -> tuple[bytes, ...]:
+    """Get the private keys that sign the log's heads; development makes and keeps one if told."""
+    if settings.audit_keys:
+        return settings.audit_keys
+    path = settings.data_dir.absolute() / "secrets" / "audit-key"
+    if make and settings.env == "development" and not path.exists():
+        keep_first(path, b64encode(secrets.token_bytes(_AUDIT_KEY_BYTES)).decode())
+    try:
+        return _audit_keys(path.read_text().strip())
+    except FileNotFoundError:
+        return ()
+    except ValueError as error:
+        raise SettingsError([f"{path} is damaged: remove it, and a new key is made."]) from error
 
 
 def keep_first(path: Path, text: str) -> None:
@@ -143,7 +162,7 @@ def _combined(given: Mapping[str, str]) -> list[str]:
 
 
 def _as_text(name: str, value: object) -> str:
-    if value is None:
+    if value is None or value == ():
         return "off" if name in _MAY_BE_OFF else ""
     if isinstance(value, timedelta):
         return _duration_text(value)
@@ -246,6 +265,13 @@ def _secrets(text: str) -> str:
     return " ".join(strong_secret(one) for one in text.split()) or strong_secret("")
 
 
+def _audit_keys(text: str) -> tuple[bytes, ...]:
+    found = tuple(b64decode(one, validate=True) for one in text.split(","))
+    if any(len(key) != _AUDIT_KEY_BYTES or len(set(key)) < _FEWEST_CHARACTERS for key in found):
+        raise ValueError
+    return found
+
+
 def _matching(pattern: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -283,6 +309,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
         _secrets,
     ),
     "DAYBOOK_JWT_SECRET_FILE": ("a file", _path),
+    "DAYBOOK_AUDIT_KEYS": (
+        "32 random bytes such as `openssl rand -base64 32` prints, or several such, with commas",
+        _audit_keys,
+    ),
     "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
     "DAYBOOK_ADMIN_PASSWORD": (
         f"a password of at least {_SHORTEST_PASSWORD} characters",

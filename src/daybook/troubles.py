@@ -10,12 +10,21 @@ from daybook.order_file import FileRefused
 from daybook.services import ServiceError
 from domain.refusal import Refusal
 from event_store.event_types import UnknownEvent
+from event_store.evidence.notes import BadNote
 from event_store.records import StoreUnavailable
 from projections.engine import ProjectionFailed
 from projections.rebuild import RebuildRunning
 
 REFUSED = (Refusal, ProjectionFailed, RebuildRunning)
-OURS = (ServiceError, FileRefused, NewerDatabase, ProjectionFailed, RebuildRunning, UnknownEvent)
+OURS = (
+    ServiceError,
+    FileRefused,
+    NewerDatabase,
+    ProjectionFailed,
+    RebuildRunning,
+    UnknownEvent,
+    BadNote,
+)
 NOT_ALLOWED = (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)
 AGAIN = "What was done so far is kept: run the command again."
 

@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 
 from daybook.background import start_cleaning, start_reactions
 from daybook.logs import Seldom, configure_logs
+from daybook.notary import start_notary
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
@@ -89,6 +90,7 @@ def start() -> None:
     run_worker(settings.database_url, settings.redis_url)
     start_reactions(settings, settings.database_url, settings.redis_url)
     start_cleaning(settings, settings.database_url)
+    start_notary(settings, settings.database_url)
 
 
 def run_worker(database_url: str, redis_url: str) -> None:

@@ -26,6 +26,7 @@ def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS, *
         "lock_timeout": 2_000,
         "idle_in_transaction_session_timeout": 30_000,
         "timezone": "UTC",
+        "datestyle": "ISO",
         "jit": "off",
         **more,
     }

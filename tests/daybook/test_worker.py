@@ -63,7 +63,10 @@ def working(database_url: str, redis_url: str, log: Path) -> Iterator[Path]:
     """Run a worker process for the length of a block; give the file that it logs to."""
     environment = {name: value for name, value in os.environ.items() if "DAYBOOK" not in name}
     environment |= {"DAYBOOK_DATABASE_URL": database_url, "DAYBOOK_REDIS_URL": redis_url}
-    environment |= {"dramatiq_worker_timeout": WORKER_TIMEOUT}
+    environment |= {
+        "dramatiq_worker_timeout": WORKER_TIMEOUT,
+        "DAYBOOK_DATA_DIR": f"{log.parent}/var",
+    }
     with (
         log.open("wb") as written,
         subprocess.Popen(worker_command(Settings()), env=environment, stderr=written) as worker,

@@ -2,11 +2,12 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.read import orders, products, reports, users
+from api.read import evidence, orders, products, reports, users
 
 HANDLERS: list[HTTPRouteHandler] = [
     *users.HANDLERS,
     *products.HANDLERS,
     *orders.HANDLERS,
     *reports.HANDLERS,
+    *evidence.HANDLERS,
 ]

@@ -74,7 +74,7 @@ def some_of(description: str, options: Iterable[str]) -> Value:
     return Value(description, f"a comma list of {', '.join(known)}", read, schema)
 
 
-def whole(description: str, least: int, most: int, default: int) -> Value:
+def whole(description: str, least: int, most: int, default: int | None = None) -> Value:
     """Take a whole number within limits."""
 
     def read(given: str) -> int:

@@ -16,6 +16,7 @@ from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
 from event_store.connections import connect
+from event_store.trail import Trail
 from projections.engine import Pages, catch_up
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
@@ -28,14 +29,18 @@ def new_app(
     database_url: str, tokens: Tokens, tell: Callable[[int], None] = lambda _: None
 ) -> Litestar:
     """Put both sides together."""
-    tools, views = new_tools(database_url, tell), Views(database_url)
+    tools, views, trail = new_tools(database_url, tell), Views(database_url), Trail(database_url)
     return create_app(
         handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
         tokens=tokens,
         revocations=Revocations(database_url),
-        provided={"intake": new_intake(tools), "views": views_for_each(views)},
+        provided={
+            "intake": new_intake(tools),
+            "views": views_for_each(views),
+            "trail": trail,
+        },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
-        lifespan=[opened(tools), views],
+        lifespan=[opened(tools), views, trail],
         version="1",
     )
 

@@ -32,6 +32,8 @@ def test_every_parameter_and_answer_is_described(document: dict[str, Any], path:
         assert parameter["schema"]
     assert {"200", "400", "401", "500", "503"} <= set(operation["responses"])
     headers = operation["responses"]["200"]["headers"]
+    if "/audit/" in path:
+        return  # the log itself, and no view of it
     assert headers["Daybook-Position"]["schema"]["type"] == "integer"
     is_list = "pagination" in schema_of(document, path)
     assert is_list == ("ETag" not in headers) == ("304" not in operation["responses"])

@@ -19,7 +19,7 @@ from tests.api.conftest import Client, Person, list_product, place_order, refuse
 from tests.api.read.conftest import Post, new_app
 from tests.event_store.given import rows
 
-PATHS = sorted(path for one in read.HANDLERS for path in one.paths)
+PATHS = sorted(path for one in read.HANDLERS for path in one.paths if "/audit/" not in path)
 SOMEBODY = "0193c1d0-0000-7000-8000-000000000000"
 CUT = """
     select pg_terminate_backend(pid) from pg_stat_activity

@@ -11,6 +11,7 @@ from tests.api.read.conftest import Post
 EVERYBODY = {"anonymous", "customer", "staff", "auditor", "admin"}
 SIGNED_IN = EVERYBODY - {"anonymous"}
 STAFF = {"staff", "admin"}
+AUDITORS = {"auditor", "admin"}
 
 # The contract's table, written down once more: a route that is not here fails the test.
 WHO = {
@@ -24,6 +25,10 @@ WHO = {
     "/api/v1/orders": SIGNED_IN,
     "/api/v1/orders/{order_id:str}": SIGNED_IN,
     "/api/v1/reports/sales": STAFF,
+    "/api/v1/audit/head": EVERYBODY,
+    "/api/v1/audit/keys": EVERYBODY,
+    "/api/v1/audit/proofs/inclusion": AUDITORS,
+    "/api/v1/audit/proofs/consistency": AUDITORS,
 }
 
 

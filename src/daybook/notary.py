@@ -1,0 +1,136 @@
+"""The notary of a worker process: lets the tree grow behind the log, signs it, publishes heads.
+
+What is published outlives whoever has power over Postgres: files in `audit/` of the data directory.
+"""
+
+import os
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from daybook.logs import Seldom
+from daybook.settings import Settings, audit_keys
+from event_store.connections import connect
+from event_store.evidence.growing import LogIncomplete, grow, size_of
+from event_store.evidence.heads import (
+    LogRewritten,
+    check_contains,
+    head_in,
+    newest_note,
+    origin_of,
+    published_keys,
+    sign,
+)
+from event_store.evidence.notes import BadNote, PublicKey, Signer
+from event_store.evidence.tiles import TreeDamaged
+
+TICK_SECONDS = 1.0
+BETWEEN_HEADS = timedelta(seconds=10)
+STATEMENT_MS = 60_000
+TAMPERED = (LogRewritten, LogIncomplete, TreeDamaged, BadNote)
+
+log = structlog.get_logger(__name__)
+
+
+def start_notary(settings: Settings, database_url: str) -> None:
+    """Keep the evidence up for as long as this process lives; it may be killed at any moment."""
+    seeds = audit_keys(settings, make=True)
+    if not seeds:
+        log.warning("heads_not_signed", reason="DAYBOOK_AUDIT_KEYS is not set")
+    arguments = (database_url, seeds, audit_folder(settings))
+    threading.Thread(target=keep_evidence, args=arguments, name="notary", daemon=True).start()
+
+
+def audit_folder(settings: Settings) -> Path:
+    """Return the folder of what is published; each log has one of its own in it."""
+    return settings.data_dir.absolute() / "audit"
+
+
+def folder_of(folder: Path, origin: str) -> Path:
+    """Return the folder of what is published of one log."""
+    return folder / origin.rpartition("/")[2]
+
+
+def keep_evidence(database_url: str, seeds: tuple[bytes, ...], folder: Path) -> None:
+    """Do each second what is due; what fails is said, and tried again."""
+    seldom = Seldom()
+    while True:
+        try:
+            with connect(database_url, name="daybook notary", statement_ms=STATEMENT_MS) as lent:
+                while True:
+                    attest(lent, seeds, folder)
+                    time.sleep(TICK_SECONDS)
+        except TAMPERED as found:
+            if seldom.due("log_tampered"):
+                log.error("log_tampered", reason=str(found), advice="daybook audit verify")  # noqa: TRY400 - the reason is all there is to say
+        except (psycopg.Error, OSError) as error:
+            if seldom.due("notary_waits"):
+                log.warning("notary_waits", error=str(error).strip())
+        time.sleep(TICK_SECONDS)
+
+
+def attest(
+    connection: Connection[TupleRow],
+    seeds: tuple[bytes, ...],
+    folder: Path,
+    between: timedelta = BETWEEN_HEADS,
+) -> None:
+    """Grow the tree, sign it if it is time, and publish the newest head.
+
+    Raises `LogRewritten` if what was signed or published before is not in the tree, and others of
+    `TAMPERED`; then nothing is signed and the published files stay.
+    """
+    grow(connection)
+    origin = origin_of(connection)
+    folder = folder_of(folder, origin)
+    check_published(connection, folder)
+    if seeds:
+        sign(connection, [Signer(origin, seed) for seed in seeds], between)
+    publish(connection, folder)
+
+
+def check_published(connection: Connection[TupleRow], folder: Path) -> None:
+    """Raise `LogRewritten` unless the tree contains what was published."""
+    path = folder / "head.note"
+    if not path.exists():
+        return
+    head = head_in(path.read_text(encoding="utf-8"))
+    check_contains(connection, head, size_of(connection))
+
+
+def publish(connection: Connection[TupleRow], folder: Path) -> None:
+    """Write the newest head, as the newest and as that of its day, and the keys seen so far."""
+    note = newest_note(connection)
+    path = folder / "head.note"
+    if note is None or (path.exists() and path.read_text(encoding="utf-8") == note):
+        return
+    (folder / "heads").mkdir(parents=True, exist_ok=True)
+    keys = known_keys(folder)
+    new = [key for key in published_keys(connection) if key not in keys]
+    if new:
+        text = "".join(f"{key}\n" for key in [*keys, *new])
+        replace(folder / "keys.txt", text)
+    replace(folder / "heads" / f"{head_in(note).signed_at:%Y-%m-%d}.note", note)
+    replace(path, note)
+
+
+def known_keys(folder: Path) -> list[PublicKey]:
+    """Return the public keys that were published here."""
+    try:
+        text = (folder / "keys.txt").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [PublicKey.parse(line) for line in text.splitlines()]
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file in the place of an older one: at any moment there is one or the other, whole."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half.write_text(text, encoding="utf-8")
+    half.replace(path)

@@ -1,0 +1,99 @@
+"""The notary: grows, signs and publishes, and says no when what was published is contradicted."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daybook.notary import attest, check_published, folder_of, known_keys
+from event_store.connections import connect
+from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
+from event_store.evidence.notes import head_of
+from tests.daybook.conftest import Typed
+from tests.event_store.evidence.given import SEED, edit_after, record, signer_of, undone
+
+NOW = timedelta(0)
+HOUR = timedelta(hours=1)
+
+
+def test_the_newest_head_is_published_and_can_be_checked(database_url: str, tmp_path: Path) -> None:
+    record(database_url, 5)
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path, NOW)
+        signer = signer_of(connection)
+        folder = folder_of(tmp_path, signer.public.name)
+        head = head_of((folder / "head.note").read_text(), [signer.public])
+        assert head.size == 5
+        assert known_keys(folder) == [signer.public]
+        assert [one.name for one in (folder / "heads").iterdir()] == [
+            f"{head.signed_at:%Y-%m-%d}.note"
+        ]
+
+
+def test_heads_are_not_signed_more_often_than_wanted(database_url: str, tmp_path: Path) -> None:
+    with connect(database_url, name="test") as connection:
+        record(database_url, 5)
+        attest(connection, (SEED,), tmp_path, NOW)
+        record(database_url, 5)
+        attest(connection, (SEED,), tmp_path, HOUR)
+        assert head_in(newest_note(connection) or "").size == 5
+        attest(connection, (SEED,), tmp_path, NOW)
+        assert head_in(newest_note(connection) or "").size == 10
+        attest(connection, (SEED,), tmp_path, NOW)
+        assert connection.execute("select count(*) from log_heads").fetchone() == (2,)
+
+
+def test_a_new_key_signs_beside_the_old_one(database_url: str, tmp_path: Path) -> None:
+    with connect(database_url, name="test") as connection:
+        for seeds in ((SEED,), (b"n" * 32, SEED), (b"n" * 32,)):
+            record(database_url, 1)
+            attest(connection, seeds, tmp_path, NOW)
+        assert len(known_keys(folder_of(tmp_path, origin_of(connection)))) == 2
+
+
+@pytest.mark.parametrize("by", ["rewriting", "cutting"])
+def test_what_contradicts_a_published_head_is_not_signed(
+    database_url: str, tmp_path: Path, by: str
+) -> None:
+    record(database_url, 5)
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path, NOW)
+        folder = folder_of(tmp_path, origin_of(connection))
+    published = (folder / "head.note").read_text()
+    with undone(database_url) as connection:
+        edit_after(connection, 3, delete=by == "cutting")
+        with pytest.raises(LogRewritten):
+            attest(connection, (SEED,), tmp_path, NOW)
+        with pytest.raises(LogRewritten):
+            check_published(connection, folder)
+    assert (folder / "head.note").read_text() == published
+
+
+def test_the_command_line_verifies_and_finds(
+    database_url: str, tmp_path: Path, typed: Typed
+) -> None:
+    folder = tmp_path / "var" / "audit"
+    assert typed("audit", "verify").returncode == 2
+    record(database_url, 300)
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), folder, NOW)
+        told = typed("audit", "verify")
+        assert (told.returncode, told.stdout[:10]) == (0, "300 events"), told
+        record(database_url, 10)
+        attest(connection, (SEED,), folder, NOW)
+        told = typed("audit", "verify", "--since-verified")
+        assert (told.returncode, told.stdout[:9]) == (0, "10 events"), told
+        told = typed("audit", "verify", "--from", "20", "--to", "30", "--json")
+        assert told.returncode == 0, told
+        assert '"finding":null' in told.stdout
+        kept = tmp_path / "kept.note"
+        published = folder_of(folder, origin_of(connection)) / "head.note"
+        kept.write_text(published.read_text())
+        connection.execute("set session_replication_role = replica")
+        edit_after(connection, 305)
+    for more in ([], ["--since-verified"], ["--against", str(kept)]):
+        told = typed("audit", "verify", *more)
+        assert told.returncode == 1, (more, told)
+        assert "rewritten" in told.stdout
+    assert typed("audit", "verify", "--from", "3", "--to", "2").returncode == 2
+    assert typed("audit", "verify", "--key", "nonsense").returncode == 2
