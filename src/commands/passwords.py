@@ -42,6 +42,10 @@ class Passwords:
         """Tell whether the password has this hash; None costs the same time and never fits."""
         return await self._run(fits, password_hash, password)
 
+    def is_outdated(self, password_hash: str) -> bool:
+        """Tell whether a hash was made with other parameters than are in use now."""
+        return HASHER.check_needs_rehash(password_hash)
+
     async def _run(self, work: Callable[..., Result], *arguments: object) -> Result:
         if self._under_way >= MOST_WAITING:
             raise StoreOverloaded("Too many passwords are waiting to be hashed.")

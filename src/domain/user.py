@@ -54,6 +54,12 @@ class UserPasswordChanged(msgspec.Struct, frozen=True):
     kept_session: UUID
 
 
+class UserPasswordRehashed(msgspec.Struct, frozen=True):
+    """The same password is kept under a hash that is harder to guess from; no session ended."""
+
+    password_hash: str
+
+
 class UserRoleChanged(msgspec.Struct, frozen=True):
     """The account may do other things from now on; its sessions ended."""
 
@@ -71,6 +77,7 @@ Event = (
     | UserEmailChanged
     | UserRenamed
     | UserPasswordChanged
+    | UserPasswordRehashed
     | UserRoleChanged
     | UserClosed
 )
@@ -120,6 +127,8 @@ def evolve(user: User | None, event: Event) -> User:  # noqa: PLR0911 - one answ
                 other_sessions_ended_at=version,
                 kept_session=kept,
             )
+        case UserPasswordRehashed(hashed):
+            return change(user, password_hash=hashed, version=version)
         case UserRoleChanged(role):
             return change(user, role=role, version=version, sessions_ended_at=version)
         case UserClosed():
@@ -185,6 +194,12 @@ def change_password(user: User, password_hash: str, session: UUID) -> list[Event
     """Replace the password and end every session but the one that asks."""
     check_open(user)
     return [UserPasswordChanged(password_hash, session)]
+
+
+def rehash(user: User, password_hash: str) -> list[Event]:
+    """Keep the same password under another hash."""
+    check_open(user)
+    return [UserPasswordRehashed(password_hash)]
 
 
 def change_role(user: User, role: Role) -> list[Event]:

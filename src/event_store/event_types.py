@@ -44,6 +44,7 @@ STORED_AS: dict[Key, type[Event]] = {
     ("user.email_changed", 1): user.UserEmailChanged,
     ("user.renamed", 1): user.UserRenamed,
     ("user.password_changed", 1): user.UserPasswordChanged,
+    ("user.password_rehashed", 1): user.UserPasswordRehashed,
     ("user.role_changed", 1): user.UserRoleChanged,
     ("user.closed", 1): user.UserClosed,
 }

@@ -114,6 +114,7 @@ PROJECTION = Projection(
         user.UserEmailChanged,
         user.UserRenamed,
         user.UserPasswordChanged,
+        user.UserPasswordRehashed,
         user.UserRoleChanged,
         user.UserClosed,
         session.SessionStarted,

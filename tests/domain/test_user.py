@@ -14,6 +14,7 @@ from domain.user import (
     UserEmailChanged,
     UserImported,
     UserPasswordChanged,
+    UserPasswordRehashed,
     UserRegistered,
     UserRenamed,
     UserRoleChanged,
@@ -27,6 +28,7 @@ from domain.user import (
     email_key,
     evolve,
     register,
+    rehash,
 )
 from tests.domain.given import ORDER, state_of
 
@@ -75,6 +77,14 @@ def test_details_that_change_are_events_and_others_are_none() -> None:
     ]
 
 
+def test_a_password_is_kept_under_another_hash_and_ends_no_session() -> None:
+    alice = state_of(evolve, [REGISTERED])
+    assert rehash(alice, "$argon2id$3") == [UserPasswordRehashed("$argon2id$3")]
+    assert evolve(alice, UserPasswordRehashed("$argon2id$3")).other_sessions_ended_at == 0
+    with pytest.raises(AccountClosed):
+        rehash(evolve(alice, UserClosed()), "$argon2id$3")
+
+
 def test_every_event_counts_in_the_version() -> None:
     alice = state_of(
         evolve,
@@ -83,6 +93,7 @@ def test_every_event_counts_in_the_version() -> None:
             UserEmailChanged("a@example.com"),
             UserRenamed("Al"),
             UserPasswordChanged("$argon2id$2", LAPTOP),
+            UserPasswordRehashed("$argon2id$3"),
             UserRoleChanged("staff", "customer"),
             UserClosed(),
         ],
@@ -90,11 +101,11 @@ def test_every_event_counts_in_the_version() -> None:
     assert alice == User(
         "a@example.com",
         "Al",
-        "$argon2id$2",
+        "$argon2id$3",
         "staff",
         "closed",
-        version=6,
-        sessions_ended_at=6,
+        version=7,
+        sessions_ended_at=7,
         other_sessions_ended_at=4,
         kept_session=LAPTOP,
     )

@@ -36,6 +36,7 @@ from domain.user import (
     UserEmailChanged,
     UserImported,
     UserPasswordChanged,
+    UserPasswordRehashed,
     UserRegistered,
     UserRenamed,
     UserRoleChanged,
@@ -96,6 +97,7 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("user.email_changed", 1): UserEmailChanged("a@example.com"),
     ("user.renamed", 1): UserRenamed("Al"),
     ("user.password_changed", 1): UserPasswordChanged(HASH, SESSION),
+    ("user.password_rehashed", 1): UserPasswordRehashed(HASH),
     ("user.role_changed", 1): UserRoleChanged("staff", "customer"),
     ("user.closed", 1): UserClosed(),
 }  # fmt: skip

@@ -60,6 +60,7 @@ STORY: Story = [
     (ALICE, user.UserRenamed("Alice A.")),
     (ALICE, user.UserEmailChanged("a@example.com")),
     (ALICE, user.UserPasswordChanged("hash", SESSION)),
+    (ALICE, user.UserPasswordRehashed("harder")),
     (LANTERN, product.ProductWithdrawn()),
 ]  # fmt: skip
 

@@ -45,7 +45,7 @@ def test_users_are_who_they_became() -> None:
         "a@example.com",
         "customer",
     )
-    assert alice["version"] == 4
+    assert alice["version"] == 5
     assert alice["orders"] == 2
     assert alice["last_login_at"] == NOON
     assert list(alice["sessions"]) == [str(SESSION)]

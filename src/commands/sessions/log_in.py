@@ -9,7 +9,7 @@ from commands.identifiers import new_id
 from commands.sessions.tokens import LIFETIME, digest, new_token
 from commands.work import EMAIL, Work
 from domain.session import InvalidCredentials, start
-from domain.user import Role, email_key
+from domain.user import Role, email_key, rehash
 from event_store.sign_ins import Origin
 
 # A stream that never is: who is unknown is looked for in the log like who is known.
@@ -49,6 +49,8 @@ async def log_in(work: Work, request: LogIn) -> SignedIn:
         await door.failed(request.email, request.origin, user_id)
         raise InvalidCredentials
     await door.check(request.email, request.origin)
+    if password_hash is not None and work.tools.passwords.is_outdated(password_hash):
+        work.add(user_id, rehash(user, await work.tools.passwords.hash(request.password)))
     session_id = new_id()
     token = new_token(session_id)
     work.create(SESSION, session_id, start(user_id, user, digest(token), work.now + LIFETIME))

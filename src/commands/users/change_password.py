@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from commands.aggregates import USER
+from commands.common_passwords import check_uncommon
 from commands.users.own_account import own
 from commands.work import Work
 from domain import user as domain
@@ -28,8 +29,10 @@ async def change_password(work: Work, request: ChangePassword) -> None:
     """
     own(work, request.user_id)
     domain.check_password("newPassword", request.new_password)
+    # Proven, or a refusal would be decided, hashed and counted twice.
     user = await work.target(USER, request.user_id, proven=True)
     domain.check_open(user)
+    check_uncommon("newPassword", request.new_password, user.email)
     await work.tools.door.check(user.email, request.origin)
     if not await work.tools.passwords.fits(user.password_hash, request.current_password):
         await work.tools.door.failed(user.email, request.origin, request.user_id)

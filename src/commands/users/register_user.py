@@ -3,6 +3,7 @@
 import msgspec
 
 from commands.aggregates import ADMINISTRATORS, USER
+from commands.common_passwords import check_uncommon
 from commands.identifiers import new_id
 from commands.users.email_address import checked_email
 from commands.work import EMAIL, Work
@@ -39,6 +40,7 @@ async def open_account(work: Work, request: RegisterUser, role: Role) -> None:
     """Check everything that can be checked, then pay for the hash, then open the account."""
     email = checked_email(request.email)
     check_password("password", request.password)
+    check_uncommon("password", request.password, email)
     checked_name(request.name)
     password_hash = await work.tools.passwords.hash(request.password)
     user_id = new_id()
