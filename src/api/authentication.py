@@ -28,4 +28,6 @@ class Authentication:
         claims = self._tokens.verify(token.strip())
         if self._revocations.revoked(claims.user_id, claims.session_id, claims.position):
             raise BadToken
-        return Caller(claims.user_id, claims.session_id, claims.role)
+        return Caller(
+            claims.user_id, claims.session_id, claims.role, claims.position, claims.expires
+        )

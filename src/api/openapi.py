@@ -116,9 +116,8 @@ def completed(document: Schema) -> Schema:
 
 def is_failure(response: Schema) -> bool:
     """Tell whether a documented answer is an error."""
-    return bool(response.get("content")) and response["content"]["application/json"]["schema"].get(
-        "$ref", ""
-    ).endswith("/Failure")
+    shown = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return str(shown.get("$ref", "")).endswith("/Failure")
 
 
 REF = "#/components/schemas/"

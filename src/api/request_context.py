@@ -28,11 +28,13 @@ TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeS
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, as the access token says."""
+    """Who asks, as the access token says; it was issued at a position and ends at a Unix time."""
 
     user_id: UUID
     session_id: UUID
     role: str
+    position: int
+    expires: int
 
     @property
     def is_staff(self) -> bool:
@@ -52,6 +54,7 @@ class Context(msgspec.Struct):
     caller: Caller | None = None
     address: str = UNKNOWN
     secure: bool = False
+    wants_head: bool = False
 
 
 def context_of(scope: Scope) -> Context:
@@ -78,24 +81,24 @@ class InContext:
         tokens = structlog.contextvars.bind_contextvars(
             request_id=context.request_id, correlation_id=context.correlation_id
         )
-        wants_head = scope["method"] == "HEAD"
-        if wants_head:
+        context.wants_head = scope["method"] == "HEAD"
+        if context.wants_head:
             # What GET would answer, without its body (RFC 9110, 9.3.2).
             scope["method"] = HttpMethod.GET
         try:
-            await self._app(scope, receive, finishing(context, send, wants_head=wants_head))
+            await self._app(scope, receive, finishing(context, send))
         finally:
             structlog.contextvars.reset_contextvars(**tokens)
 
 
-def finishing(context: Context, send: Send, *, wants_head: bool) -> Send:
+def finishing(context: Context, send: Send) -> Send:
     """Return a `send` that adds the headers of every answer, and keeps the body of a HEAD back."""
 
     async def finish(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [completed(*one) for one in message["headers"]]
             message["headers"] = [*headers, *added(context, headers)]
-        elif wants_head and message["type"] == "http.response.body":
+        elif context.wants_head and message["type"] == "http.response.body":
             message["body"] = b""
         await send(message)
 

@@ -23,6 +23,7 @@ from api.application import create_app
 from api.health import Check, Report, health
 from api.limiter import Limit, Limiter
 from api.read import demands
+from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write import idempotency
@@ -36,8 +37,10 @@ from daybook.migrate import newest_revision
 from daybook.services import Services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import KeyRing
+from daybook.stop_signals import on_stop_signal
 from daybook.wakeups import Herald
 from event_store.connections import pool
+from event_store.news import NewsReader
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.store import EventStore
 from event_store.trail import Trail
@@ -86,25 +89,27 @@ def from_environment(side: Side) -> Litestar:
 def build(side: Side, settings: Settings, services: Services) -> Litestar:
     """Put an application together from its parts."""
     ring = KeyRing(settings)
+    revocations = Revocations(services.database_url)
+    read_url = settings.read_database_url or services.database_url
+    hub = Hub(NewsReader(read_url), revocations)
     sides = []
     if side != "read":
         memory = Memory(settings.idempotency_ttl, derived(ring, b"idempotency keys"))
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
         door = Door(records, derived(ring, b"accounts"))
-        sides.append(writing(services, memory, records, door))
+        sides.append(writing(services, memory, records, door, hub.wake))
     if side != "write":
-        views_url = settings.read_database_url or services.database_url
-        sides.append(reading(views_url, Trail(services.database_url)))
+        sides.append(reading(read_url, Trail(services.database_url), hub))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
     return create_app(
         handlers=[
             *(handler for one in sides for handler in one.handlers),
-            *health(checks(looking), reports(looking, services.redis_url)),
+            *health(checks(looking), reports(looking, services.redis_url, hub)),
         ],
         tokens=tokens,
-        revocations=Revocations(services.database_url),
+        revocations=revocations,
         provided={name: part for one in sides for name, part in one.provided.items()},
         lifespan=[following, opened(looking), *(one.lifespan for one in sides)],
         limiter=limiter(settings.rate_limit, services.redis_url),
@@ -128,11 +133,22 @@ def failure_limit(limit: RateLimit | None) -> FailureLimit | None:
     return None if limit is None else FailureLimit(limit.requests, limit.window)
 
 
-def writing(services: Services, memory: Memory, records: SignIns, door: Door) -> Parts:
-    """Return the parts that take commands."""
+def writing(
+    services: Services,
+    memory: Memory,
+    records: SignIns,
+    door: Door,
+    wake: Callable[[int], None],
+) -> Parts:
+    """Return the parts that take commands; `wake` is told of what they append, too."""
     herald = Herald(services.redis_url, PROJECTIONS)
-    store = EventStore(services.database_url, on_append=herald.tell)
     passwords = Passwords()
+
+    def tell(position: int) -> None:
+        herald.tell(position)
+        wake(position)
+
+    store = EventStore(services.database_url, on_append=tell)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -156,16 +172,17 @@ def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
-def reading(database_url: str, trail: Trail) -> Parts:
+def reading(database_url: str, trail: Trail, hub: Hub) -> Parts:
     """Return the parts that show views, perhaps those of a replica, and answer auditors."""
     views = Views(database_url)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with views, trail:
-            yield
+        async with views, trail, hub.running():
+            with on_stop_signal(hub.stop):
+                yield
 
-    provided = {"views": demands.views_for_each(views), "trail": trail}
+    provided = {"views": demands.views_for_each(views), "trail": trail, "hub": hub}
     return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 
 
@@ -197,7 +214,7 @@ def checks(connections: AsyncConnectionPool) -> Mapping[str, Check]:
     return {"postgres": postgres, "migration": migration}
 
 
-def reports(connections: AsyncConnectionPool, redis_url: str) -> Mapping[str, Report]:
+def reports(connections: AsyncConnectionPool, redis_url: str, hub: Hub) -> Mapping[str, Report]:
     """Return what is told besides."""
 
     async def answers() -> object:
@@ -209,4 +226,7 @@ def reports(connections: AsyncConnectionPool, redis_url: str) -> Mapping[str, Re
         async with connections.connection() as connection:
             return {one.name: one.events for one in await statuses_async(connection)}
 
-    return {"redis": answers, "projections": lag}
+    async def streams() -> object:
+        return hub.listeners
+
+    return {"redis": answers, "projections": lag, "streams": streams}

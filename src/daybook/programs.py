@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ WORKER_TIMEOUT = "10"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADER_SECONDS = 20
 DRAIN_SECONDS = 8
+MOST_CONNECTIONS = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ def environment(settings: Settings, found: Services) -> Mapping[str, str]:
 def serve(settings: Settings, side: Side) -> None:
     """Run an API server until it is told to stop; one of views alone changes no database."""
     check_port(settings.host, settings.port)
+    allow_connections()
     if side == "read":
         settings = reading_alone(settings)
     with services(settings) as found:
@@ -72,6 +75,8 @@ def serve(settings: Settings, side: Side) -> None:
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1_000),
             websockets=False,
+            # So many connections at once, idle ones and event streams too; more wait in the kernel.
+            backpressure=MOST_CONNECTIONS,
             log_access=False,
             log_level="warning",  # type: ignore[arg-type]  # granian takes the name as well
             respawn_failed_workers=True,
@@ -84,6 +89,15 @@ def reading_alone(settings: Settings) -> Settings:
     """Return the settings of a process that shows views: it knows only the database it reads."""
     address = settings.read_database_url or settings.database_url
     return msgspec.structs.replace(settings, database_url=address)
+
+
+def allow_connections() -> None:
+    """Let this process and its children have as many files open as connections may need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + 1_000
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def work(settings: Settings) -> int:

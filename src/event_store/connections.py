@@ -3,15 +3,21 @@
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
+import psycopg
 from psycopg import AsyncConnection, Connection, conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from event_store.records import StoreUnavailable
+
+AWAY = "Postgres is not to be reached."
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 CONNECT_SECONDS = 2
 STATEMENT_MS = 5_000
+READING_SECONDS = 3.0  # and two to get a connection
 # A server that is frozen or cut off sends nothing: TCP has to give up by itself (seconds).
 TCP = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 
@@ -89,3 +95,15 @@ def pool(database_url: str, *, name: str, size: int, **session: str) -> AsyncCon
         kwargs={"autocommit": True},
         name=name,
     )
+
+
+@asynccontextmanager
+async def borrowed(connections: AsyncConnectionPool) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """Lend a connection of a pool for a short reading; `StoreUnavailable` within 5 seconds."""
+    try:
+        async with connections.connection() as connection:
+            ends = asyncio.get_running_loop().time() + READING_SECONDS
+            with hung_up_at(connection, ends):
+                yield connection
+    except LOST as error:
+        raise StoreUnavailable(AWAY) from error

@@ -1,24 +1,14 @@
 """The event store of a process that takes commands: load, append, find, open and close."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from uuid import UUID
-
-import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.appender import Appender
-from event_store.connections import hung_up_at, pool
+from event_store.connections import borrowed, pool
 from event_store.event_types import Event
 from event_store.loader import Loaded, Loader, Wanted
-from event_store.records import Append, Appended, Repeated, Snapshot, StoreUnavailable
-
-AWAY = "Postgres is not to be reached."
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
-READING_SECONDS = 3.0  # and two to get a connection
+from event_store.records import Append, Appended, Repeated, Snapshot
 
 
 class EventStore:
@@ -54,29 +44,19 @@ class EventStore:
 
     async def keep_snapshot(self, snapshot: Snapshot) -> None:
         """Store the state of a stream at a version, in the place of an older one."""
-        async with self._connection() as connection:
+        async with borrowed(self._pool) as connection:
             await reading.write_snapshot(connection, snapshot)
 
     async def find(self, scope: str, value: str) -> UUID | None:
         """Return the stream that holds a unique value."""
-        async with self._connection() as connection:
+        async with borrowed(self._pool) as connection:
             return await reading.find_claim(connection, scope, value)
 
     async def head(self) -> int:
         """Return the newest position of the log."""
-        async with self._connection() as connection:
+        async with borrowed(self._pool) as connection:
             return await reading.head_async(connection)
 
     async def append(self, command: Append) -> Appended | Repeated:
         """Append one command's effect: see `Appender.append`."""
         return await self._appender.append(command)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
-        try:
-            async with self._pool.connection() as connection:
-                ends = asyncio.get_running_loop().time() + READING_SECONDS
-                with hung_up_at(connection, ends):
-                    yield connection
-        except LOST as error:
-            raise StoreUnavailable(AWAY) from error

@@ -1,28 +1,22 @@
 """The views of a process that answers questions: a few connections, and an end to every wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from copy import copy
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Table
 
-from event_store.connections import hung_up_at, pool
-from event_store.records import StoreUnavailable
+from event_store.connections import borrowed, pool
 from projections.listing import Listing, Page, Part, Request, Stretch
 from projections.progress import Progress
 from projections.projection import Key, Projection, Row
 from projections.queries import list_rows, list_stretch, one_row
 
-AWAY = "Postgres is not to be reached."
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
-READING_SECONDS = 3.0  # and two to get a connection
 # For a view that was there and is behind again: read from a replica that lags, or rolled back.
 SECONDS_BETWEEN_READS = 0.02
 
@@ -140,7 +134,7 @@ class Views(AbstractAsyncContextManager["Views"]):
         """
         pause = 0.0
         while True:
-            async with connected(self._lists if many else self._rows) as connection:
+            async with borrowed(self._lists if many else self._rows) as connection:
                 found, seen = await question(connection)
             if self._demand is None or seen >= self._demand.position:
                 return found, seen
@@ -149,15 +143,3 @@ class Views(AbstractAsyncContextManager["Views"]):
             for one in projections:
                 if not await self._progress.reached(one, *self._demand):
                     raise ViewBehind(one, self._demand.position, seen)
-
-
-@asynccontextmanager
-async def connected(connections: AsyncConnectionPool) -> AsyncIterator[AsyncConnection[TupleRow]]:
-    """Lend a connection, for three seconds and no longer; raises `StoreUnavailable`."""
-    try:
-        async with connections.connection() as connection:
-            ends = asyncio.get_running_loop().time() + READING_SECONDS
-            with hung_up_at(connection, ends):
-                yield connection
-    except LOST as error:
-        raise StoreUnavailable(AWAY) from error

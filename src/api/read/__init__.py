@@ -3,6 +3,7 @@
 from litestar.handlers import HTTPRouteHandler
 
 from api.read import evidence, orders, products, reports, users
+from api.read.live import routes as live
 
 HANDLERS: list[HTTPRouteHandler] = [
     *users.HANDLERS,
@@ -10,4 +11,5 @@ HANDLERS: list[HTTPRouteHandler] = [
     *orders.HANDLERS,
     *reports.HANDLERS,
     *evidence.HANDLERS,
+    *live.HANDLERS,
 ]

@@ -12,10 +12,12 @@ from api.application import create_app
 from api.health import health
 from api.read import demands
 from api.read.demands import views_for_each
+from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
 from event_store.connections import connect
+from event_store.news import NewsReader
 from event_store.trail import Trail
 from projections.engine import Pages, catch_up
 from projections.switched_on import PROJECTIONS
@@ -29,18 +31,27 @@ def new_app(
     database_url: str, tokens: Tokens, tell: Callable[[int], None] = lambda _: None
 ) -> Litestar:
     """Put both sides together."""
-    tools, views, trail = new_tools(database_url, tell), Views(database_url), Trail(database_url)
+    views, trail = Views(database_url), Trail(database_url)
+    revocations = Revocations(database_url)
+    hub = Hub(NewsReader(database_url), revocations)
+
+    def told(position: int) -> None:
+        hub.wake(position)
+        tell(position)
+
+    tools = new_tools(database_url, told)
     return create_app(
         handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
         tokens=tokens,
-        revocations=Revocations(database_url),
+        revocations=revocations,
         provided={
             "intake": new_intake(tools),
             "views": views_for_each(views),
             "trail": trail,
+            "hub": hub,
         },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
-        lifespan=[opened(tools), views, trail],
+        lifespan=[opened(tools), views, trail, hub.running()],
         version="1",
     )
 

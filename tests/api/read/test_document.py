@@ -7,7 +7,8 @@ import pytest
 from api import read
 from tests.api.conftest import Client
 
-PATHS = sorted(path.replace(":str", "") for one in read.HANDLERS for path in one.paths)
+STREAMS = {"/api/v1/feed", "/api/v1/orders/{order_id}/events"}
+PATHS = sorted({path.replace(":str", "") for one in read.HANDLERS for path in one.paths} - STREAMS)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,27 @@ def test_every_parameter_and_answer_is_described(document: dict[str, Any], path:
     is_list = "pagination" in schema_of(document, path)
     assert is_list == ("ETag" not in headers) == ("304" not in operation["responses"])
     assert is_list == ("page" in {one["name"] for one in operation["parameters"]})
+
+
+@pytest.mark.parametrize("path", sorted(STREAMS))
+def test_what_a_stream_sends_is_described(document: dict[str, Any], path: str) -> None:
+    operation = document["paths"][path]["get"]
+    assert {one["name"] for one in operation["parameters"]} >= {"after", "Last-Event-ID"}
+    told = operation["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    shapes = [
+        document["components"]["schemas"][one["$ref"].split("/")[-1]]
+        for one in told.get("oneOf", [told])
+    ]
+    assert len(shapes) == (3 if path.endswith("feed") else 1)
+    for shape in shapes:
+        assert set(shape["required"]) >= {
+            "event",
+            "id",
+            "version",
+            "position",
+            "occurredAt",
+            "data",
+        }
 
 
 def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:

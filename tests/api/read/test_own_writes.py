@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient
 
 from api import read
 from api.read import demands
+from api.read.live import routes as streams
 from api.tokens import Tokens
 from daybook.worker import Poster
 from projections import engine, progress
@@ -19,7 +20,11 @@ from tests.api.conftest import Client, Person, list_product, place_order, refuse
 from tests.api.read.conftest import Post, new_app
 from tests.event_store.given import rows
 
-PATHS = sorted(path for one in read.HANDLERS for path in one.paths if "/audit/" not in path)
+# Event streams and evidence are read from the log itself.
+PATHS = sorted(
+    {path for one in read.HANDLERS for path in one.paths if "/audit/" not in path}
+    - {path for one in streams.HANDLERS for path in one.paths}
+)
 SOMEBODY = "0193c1d0-0000-7000-8000-000000000000"
 CUT = """
     select pg_terminate_backend(pid) from pg_stat_activity

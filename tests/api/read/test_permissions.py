@@ -29,6 +29,8 @@ WHO = {
     "/api/v1/audit/keys": EVERYBODY,
     "/api/v1/audit/proofs/inclusion": AUDITORS,
     "/api/v1/audit/proofs/consistency": AUDITORS,
+    "/api/v1/orders/{order_id:str}/events": SIGNED_IN,
+    "/api/v1/feed": STAFF,
 }
 
 

@@ -1,0 +1,123 @@
+"""Following the log live: what is new after a position, in all streams or in one, undecoded."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+
+from event_store.connections import borrowed, pool
+from event_store.event_types import Event, decode
+from event_store.records import StoreUnavailable
+
+TRYING_SECONDS = 1.0
+PAGE = 500  # positions of the log, or events of one stream
+EVENT = "e.position, e.stream_id, e.version, e.name, e.schema_version, e.data::text, e.occurred_at"
+
+HEAD = "select position from log_head"
+
+IN_ALL = f"""
+select h.reached, {EVENT}
+  from (select least(position, %b::bigint + {PAGE}) as reached, position from log_head) h
+  left join events e
+    on e.position > %b::bigint and e.position <= h.reached and e.name = any(%s::text[])
+ order by e.position
+"""  # noqa: S608 - our own names
+
+# The first event comes too: it says what kind of stream it is and whose.
+IN_ONE = f"""
+select h.position, {EVENT}
+  from log_head h
+  left join lateral (
+        select * from events
+         where stream_id = %b and (version = 1 or position > %b::bigint) and position <= h.position
+         order by version limit {PAGE}
+       ) e on true
+ order by e.position
+"""  # noqa: S608 - our own names
+
+
+class News(msgspec.Struct, frozen=True):
+    """An event as the log holds it, before anybody has decoded it."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    name: str
+    schema_version: int
+    data: str
+    occurred_at: datetime
+
+    def event(self) -> Event:
+        """Decode it; `UnknownEvent` or `UnreadableEvent` if this release cannot."""
+        return decode(self.name, self.schema_version, self.data, self.position)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What is new up to the position `reached`; `full`: there may be more."""
+
+    reached: int
+    news: list[News]
+    full: bool
+
+
+class NewsReader(AbstractAsyncContextManager["NewsReader"]):
+    """Reads what is new; everything raises `StoreUnavailable` within 5 seconds.
+
+    Entered, it has a few connections, however many callers there are.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._pool = pool(database_url, name="daybook live", size=2)
+
+    async def __aenter__(self) -> Self:
+        """Start to connect; Postgres may be away then and come later."""
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        await self._pool.close()
+
+    async def head(self) -> int:
+        """Return the newest position."""
+        return int((await self._rows(HEAD, []))[0][0])
+
+    async def in_all(self, after: int, names: Sequence[str]) -> Batch:
+        """Return the next events with some names, in order."""
+        rows = await self._rows(IN_ALL, [after, after, names])
+        reached = int(rows[0][0])
+        return Batch(max(reached, after), news_in(rows), full=reached == after + PAGE)
+
+    async def in_one(self, stream_id: UUID, after: int) -> Batch:
+        """Return the first event of a stream, if it exists, and its next ones, in order."""
+        rows = await self._rows(IN_ONE, [stream_id, after])
+        news = news_in(rows)
+        full = len(rows) == PAGE
+        return Batch(news[-1].position if full else int(rows[0][0]), news, full)
+
+    async def _rows(self, statement: str, values: Sequence[object]) -> list[Any]:
+        # What was lost while it lay idle is found out only now, and is no reason to part a client.
+        tries_end = time.monotonic() + TRYING_SECONDS
+        while True:
+            try:
+                async with borrowed(self._pool) as connection:
+                    cursor = await connection.execute(statement, values, prepare=True)
+                    return await cursor.fetchall()
+            except StoreUnavailable:
+                if time.monotonic() > tries_end:
+                    raise
+
+
+def news_in(rows: Sequence[Any]) -> list[News]:
+    """Return the events in rows, of which a lone one may have none."""
+    return [News(*row[1:]) for row in rows if row[1] is not None]
