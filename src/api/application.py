@@ -1,13 +1,13 @@
 """The ASGI application: the routes that are given to it, and what all of them share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ASGIApp, ExceptionHandlersMap
 
 from api.addresses import Addresses
 from api.admission import admission
@@ -23,6 +23,7 @@ from api.routes import options
 from api.tokens import Tokens
 
 DIRECT = Addresses()
+Layer = Callable[[ASGIApp], ASGIApp]
 NO_HANDLERS: ExceptionHandlersMap = MappingProxyType({})  # type: ignore[assignment]  # only read
 
 
@@ -35,6 +36,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     limiter: Limiter | None = None,
     addresses: Addresses = DIRECT,
     told: Told = lambda _: None,
+    around: Sequence[Layer] = (),
     lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
     exception_handlers: ExceptionHandlersMap = NO_HANDLERS,
     version: str = "0",
@@ -44,7 +46,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     `provided` are the parts that handlers name as `NamedDependency`, such as `tools`, or what
     makes one for each request; `lifespan` is entered before the first request and left after the
     last one, in reverse order. Without a `limiter` requests are not limited; `told` hears of what
-    it refuses.
+    it refuses. The layers `around` see all that comes and goes, the last one first.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
     authentication = Authentication(tokens, revocations)
@@ -67,7 +69,10 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     if limiter is not None:
         inside = Limited(inside, limiter, authentication, told)
         app.on_shutdown.append(limiter.close)
-    app.asgi_handler = InContext(inside, addresses)
+    whole: ASGIApp = InContext(inside, addresses)
+    for layer in around:
+        whole = layer(whole)
+    app.asgi_handler = whole
     return app
 
 

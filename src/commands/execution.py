@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -30,6 +30,15 @@ class TooMuchContention(Refusal):
 
 
 Handler = Callable[[Work, Request], Awaitable[Answer]]
+
+
+class Execute(Protocol):
+    """What carries out commands: `execute`, or something around it that sees each."""
+
+    async def __call__(
+        self, tools: Tools, asker: Asker, handler: Handler[Any, Answer], request: Any, /
+    ) -> Receipt[Answer]:
+        """Do as `execute` does."""
 
 
 class Undecided(Exception):  # noqa: N818 - it is no error: the command is decided again

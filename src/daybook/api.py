@@ -21,7 +21,8 @@ from api import read, write
 from api.addresses import Addresses
 from api.application import create_app
 from api.health import Check, Report, health
-from api.limiter import Limit, Limiter
+from api.limiter import Limit, Limiter, Told
+from api.metrics import metrics
 from api.read import demands
 from api.read.live.hub import Hub
 from api.revocations import Revocations
@@ -32,8 +33,11 @@ from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.sessions.door import Door
 from commands.work import Tools
+from daybook.facts import Facts
 from daybook.logs import configure_logs
+from daybook.metrics import Metrics
 from daybook.migrate import newest_revision
+from daybook.observation import Observation, observed
 from daybook.services import Services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import KeyRing
@@ -42,7 +46,6 @@ from daybook.wakeups import Herald
 from event_store.connections import pool
 from event_store.news import NewsReader
 from event_store.sign_ins import FailureLimit, SignIns
-from event_store.store import EventStore
 from event_store.trail import Trail
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
@@ -92,12 +95,15 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     revocations = Revocations(services.database_url)
     read_url = settings.read_database_url or services.database_url
     hub = Hub(NewsReader(read_url), revocations)
+    counting = Metrics()
+    observation = observed(settings, counting)
+    facts = Facts(services.database_url)
     sides = []
     if side != "read":
         memory = Memory(settings.idempotency_ttl, derived(ring, b"idempotency keys"))
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
         door = Door(records, derived(ring, b"accounts"))
-        sides.append(writing(services, memory, records, door, hub.wake))
+        sides.append(writing(services, memory, records, door, hub.wake, observation))
     if side != "write":
         sides.append(reading(read_url, Trail(services.database_url), hub))
     looking = pool(services.database_url, name="daybook health", size=2)
@@ -107,12 +113,15 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         handlers=[
             *(handler for one in sides for handler in one.handlers),
             *health(checks(looking), reports(looking, services.redis_url, hub)),
+            metrics(lambda: counting.rendered(facts), settings.metrics_token),
         ],
         tokens=tokens,
         revocations=revocations,
         provided={name: part for one in sides for name, part in one.provided.items()},
         lifespan=[following, opened(looking), *(one.lifespan for one in sides)],
-        limiter=limiter(settings.rate_limit, services.redis_url),
+        limiter=limiter(settings.rate_limit, services.redis_url, counting.limited("default")),
+        told=counting.limited("default"),
+        around=observation.layers,
         addresses=Addresses(settings.trusted_proxies),
         exception_handlers={
             kind: handle for one in sides for kind, handle in one.exception_handlers.items()
@@ -121,11 +130,11 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     )
 
 
-def limiter(limit: RateLimit | None, redis_url: str) -> Limiter | None:
+def limiter(limit: RateLimit | None, redis_url: str, told: Told) -> Limiter | None:
     """Return what counts requests; None where they are not to be limited."""
     if limit is None:
         return None
-    return Limiter(redis_url, Limit(limit.requests, int(limit.window.total_seconds())))
+    return Limiter(redis_url, Limit(limit.requests, int(limit.window.total_seconds())), told)
 
 
 def failure_limit(limit: RateLimit | None) -> FailureLimit | None:
@@ -133,12 +142,13 @@ def failure_limit(limit: RateLimit | None) -> FailureLimit | None:
     return None if limit is None else FailureLimit(limit.requests, limit.window)
 
 
-def writing(
+def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
     services: Services,
     memory: Memory,
     records: SignIns,
     door: Door,
     wake: Callable[[int], None],
+    observation: Observation,
 ) -> Parts:
     """Return the parts that take commands; `wake` is told of what they append, too."""
     herald = Herald(services.redis_url, PROJECTIONS)
@@ -148,7 +158,7 @@ def writing(
         herald.tell(position)
         wake(position)
 
-    store = EventStore(services.database_url, on_append=tell)
+    store = observation.store(services.database_url, tell)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -163,7 +173,7 @@ def writing(
             herald.close()
             passwords.close()
 
-    intake = Intake(Tools(store, passwords, door), memory)
+    intake = Intake(Tools(store, passwords, door), memory, observation.execute)
     return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -17,7 +19,6 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 
-from daybook.api import Side
 from daybook.first_admin import NewAdmin, ensure_first_admin
 from daybook.migrate import migrate
 from daybook.services import Services, check_port, kept_services, services
@@ -25,7 +26,11 @@ from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import key_file, signing_keys
 from daybook.supervisor import Supervisor
 
-FACTORIES: dict[Side, str] = {
+if TYPE_CHECKING:
+    # Only for its name: the metrics that it loads look for their folder when they are loaded.
+    from daybook.api import Side
+
+FACTORIES: "dict[Side, str]" = {
     "write": "daybook.api:write_side",
     "read": "daybook.api:read_side",
     "all": "daybook.api:both_sides",
@@ -54,16 +59,16 @@ def environment(settings: Settings, found: Services) -> Mapping[str, str]:
     }
 
 
-def serve(settings: Settings, side: Side) -> None:
+def serve(settings: Settings, side: "Side") -> None:
     """Run an API server until it is told to stop; one of views alone changes no database."""
     check_port(settings.host, settings.port)
     allow_connections()
     if side == "read":
         settings = reading_alone(settings)
-    with services(settings) as found:
+    with services(settings) as found, TemporaryDirectory(prefix="daybook-metrics-") as folder:
         if side != "read":
             migrate(found.database_url)
-        os.environ.update(environment(settings, found))
+        os.environ.update(environment(settings, found), PROMETHEUS_MULTIPROC_DIR=folder)
         Server(
             FACTORIES[side],
             address=settings.host,

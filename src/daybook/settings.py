@@ -26,7 +26,12 @@ _HIGHEST_PORT = 65535
 _MOST_KEPT = 100_000_000
 _PLACEHOLDERS = ("changeme", "changethis", "yoursecret", "placeholder", "notsecret", "replaceme")
 _MAY_BE_OFF = {"DAYBOOK_RATE_LIMIT", "DAYBOOK_LOGIN_RATE_LIMIT", "DAYBOOK_INTEGRATION_EVENTS"}
-_SECRET_NAMES = {"DAYBOOK_JWT_SECRET", "DAYBOOK_ADMIN_PASSWORD", "DAYBOOK_AUDIT_KEYS"}
+_SECRET_NAMES = {
+    "DAYBOOK_JWT_SECRET",
+    "DAYBOOK_ADMIN_PASSWORD",
+    "DAYBOOK_AUDIT_KEYS",
+    "DAYBOOK_METRICS_TOKEN",
+}
 
 
 class SettingsError(Exception):
@@ -71,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
+    metrics_token: str | None = None
+    traces_url: str | None = None
     mail_from: str = "Daybook <no-reply@daybook.invalid>"
     integration_events: int | None = 100_000
 
@@ -336,6 +343,14 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_INTEGRATION_EVENTS": (
         f"`off` or how many the stream keeps, from 1000 to {_MOST_KEPT}",
         _kept,
+    ),
+    "DAYBOOK_METRICS_TOKEN": (
+        f"{_SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
+        strong_secret,
+    ),
+    "DAYBOOK_TRACES_URL": (
+        "an OTLP collector's address such as http://127.0.0.1:4318",
+        _url("http", "https"),
     ),
     "DAYBOOK_MAIL_FROM": (
         "a sender such as Daybook <no-reply@example.com>, in ASCII",

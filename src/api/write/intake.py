@@ -9,7 +9,7 @@ from api.addresses import network_of
 from api.errors import MalformedRequest
 from api.request import ApiRequest
 from api.write.idempotency import HEADER, Memory, anonymous_caller
-from commands.execution import Handler, execute
+from commands.execution import Execute, Handler, execute
 from commands.receipts import Answer, Receipt
 from commands.work import Asker, Tools
 from event_store.sign_ins import Origin
@@ -22,10 +22,14 @@ Command = TypeVar("Command", bound=msgspec.Struct)
 
 
 class Intake(msgspec.Struct, frozen=True):
-    """Takes the commands of a process; a repetition under a key gets the first answer."""
+    """Takes the commands of a process; a repetition under a key gets the first answer.
+
+    `execute` is what carries them out.
+    """
 
     tools: Tools
     memory: Memory
+    execute: Execute = execute
 
     async def take(
         self, request: ApiRequest, handler: Handler[Command, Answer], command: Command
@@ -36,13 +40,13 @@ class Intake(msgspec.Struct, frozen=True):
             caller = str(asker.user_id) if asker.user_id else anonymous_caller(request)
             key = self.memory.key_of(request, await request.body(), caller)
             asker = msgspec.structs.replace(asker, key=key)
-        return await execute(self.tools, asker, handler, command)
+        return await self.execute(self.tools, asker, handler, command)
 
     async def take_secretly(
         self, request: ApiRequest, handler: Handler[Command, Answer], command: Command
     ) -> Receipt[Answer]:
         """Carry out a command whose answer is a secret: it is never stored, whatever the key."""
-        return await execute(self.tools, asker_of(request), handler, command)
+        return await self.execute(self.tools, asker_of(request), handler, command)
 
 
 def asker_of(request: ApiRequest) -> Asker:

@@ -1,0 +1,45 @@
+"""What sees requests, commands and appends of an API process: counters, and spans if wanted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from api.application import Layer
+from commands.execution import Execute, execute
+from daybook.metrics import Measured, Metrics, measured
+from daybook.settings import Settings
+from event_store.store import EventStore
+
+Told = Callable[[int], None]
+
+
+@dataclass
+class Observation:
+    """Layers around everything, what carries out commands, and what makes the log of an address."""
+
+    layers: list[Layer]
+    execute: Execute
+    store: Callable[[str, Told], EventStore]
+
+
+def observed(settings: Settings, metrics: Metrics) -> Observation:
+    """Return what counts all there is, and makes spans of it where the settings say so."""
+    layers: list[Layer] = [lambda app: Measured(app, metrics)]
+    carry_out = measured(execute, metrics)
+    if settings.traces_url is None:
+        return Observation(layers, carry_out, store_of)
+    if find_spec("opentelemetry.sdk") is None:
+        raise SystemExit("DAYBOOK_TRACES_URL needs more packages: pip install daybook[tracing].")
+    from daybook import tracing  # noqa: PLC0415 - where it is off it need not be installed
+
+    tracer = tracing.tracer_to(settings.traces_url, "daybook-api")
+    return Observation(
+        [*layers, lambda app: tracing.Traced(app, tracer)],
+        tracing.traced(carry_out, tracer),
+        lambda url, told: tracing.TracedStore(url, tracer, on_append=told),
+    )
+
+
+def store_of(database_url: str, told: Told) -> EventStore:
+    """Return the log; `told` hears of each append."""
+    return EventStore(database_url, on_append=told)

@@ -1,0 +1,109 @@
+"""Spans tell the road of a request: who asked, the command, the append, the page that posted it."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from litestar.params import FromPath
+from litestar.testing import TestClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
+
+from api.application import create_app
+from api.guards import ANYONE
+from api.request import ApiRequest
+from api.revocations import Revocations
+from api.routes import route
+from api.tokens import Tokens
+from commands.execution import execute
+from commands.passwords import Passwords
+from commands.products.list_product import list_product
+from commands.products.withdraw_product import WithdrawProduct, withdraw_product
+from commands.work import Tools
+from daybook.tracing import Traced, TracedStore, posting_traced, traced
+from domain.refusal import NotFound
+from event_store.connections import connect
+from projections.engine import Pages, catch_up
+from projections.switched_on import PROJECTIONS
+from tests.commands.given import STAFF
+from tests.commands.test_products import listing
+from tests.event_store.asynchronous import on_a_loop
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def tracer(spans: InMemorySpanExporter) -> Iterator[Tracer]:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    yield provider.get_tracer("test")
+    provider.shutdown()
+
+
+def test_a_request_goes_on_with_the_trace_of_its_caller(
+    tracer: Tracer, spans: InMemorySpanExporter
+) -> None:
+    seen: list[str] = []
+
+    @route("GET", "/things/{thing:str}", who=ANYONE, summary="A thing", tag="Test")
+    async def show_thing(request: ApiRequest, thing: FromPath[str]) -> None:  # noqa: ARG001 - in the path
+        seen.append(request.context.correlation_id)
+
+    app = create_app(
+        handlers=[show_thing],
+        tokens=Tokens({"k": b"1" * 32}, "k"),
+        revocations=Revocations("postgresql://127.0.0.1:1/none"),
+        provided={},
+        around=[lambda inner: Traced(inner, tracer)],
+    )
+    with TestClient(app) as client:
+        client.get(f"/things/{uuid4()}", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    (span,) = spans.get_finished_spans()
+    assert span.name == "GET /things/{thing}"
+    assert span.context is not None
+    assert span.parent is not None
+    assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == 200
+    assert seen == [TRACE]
+
+
+@on_a_loop
+async def test_a_command_its_append_and_its_posting_are_spans(
+    tracer: Tracer, spans: InMemorySpanExporter, database_url: str
+) -> None:
+    store, passwords = TracedStore(database_url, tracer, on_append=lambda _: None), Passwords()
+    tools, run = Tools(store, passwords), traced(execute, tracer)
+    await store.open()
+    try:
+        await run(tools, STAFF, list_product, listing("TEA-1"))
+        with pytest.raises(NotFound):
+            await run(tools, STAFF, withdraw_product, WithdrawProduct(product_id=uuid4()))
+    finally:
+        await store.close()
+        passwords.close()
+    post = posting_traced(catch_up, tracer)
+    products = PROJECTIONS["products"]
+    with connect(database_url, name="test") as connection:
+        assert [post(connection, products, Pages([products])) for _ in range(2)] == [1, 0]
+    append, listed, refused, posted = spans.get_finished_spans()
+    assert (append.name, listed.name, posted.name) == (
+        "append",
+        "command ListProduct",
+        "post products",
+    )
+    assert append.parent is not None
+    assert listed.context is not None
+    assert append.parent.span_id == listed.context.span_id
+    assert dict(append.attributes or {}) == {"daybook.events": 1, "daybook.position": 1}
+    assert (refused.attributes or {})["daybook.refused"] == "NOT_FOUND"
+    assert not refused.events  # a refusal is no exception
+    assert (posted.attributes or {})["daybook.posted"] == 1
