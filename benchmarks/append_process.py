@@ -20,6 +20,7 @@ import uvloop
 from commands.identifiers import new_id
 from domain.money import Money
 from domain.order import Line, OrderPlaced
+from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Append, Audit, StreamChange
 from event_store.store import EventStore
 
@@ -78,7 +79,7 @@ async def run(url: str, events: int, seconds: float, *, existing: bool) -> Appen
         groups += 1
 
     streams = some_streams(url) if existing else []
-    store = EventStore(url, on_append=count)
+    store = EventStore(url, keys=NO_KEYS, on_append=count)
     await store.open()
 
     async def keep_appending(until: float) -> int:

@@ -22,6 +22,7 @@ from commands.work import Tools
 from daybook.operator_commands import operator
 from domain.money import Money
 from domain.product import ProductListed, StockAdjusted
+from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Append, Audit, StreamChange
 from event_store.store import EventStore
 
@@ -84,7 +85,7 @@ def loaded(length: int, how: str, values: list[float], base: list[float]) -> Fin
 
 async def opened(url: str) -> Tools:
     """Return tools that know nothing yet."""
-    store = EventStore(url, on_append=lambda _: None)
+    store = EventStore(url, keys=NO_KEYS, on_append=lambda _: None)
     await store.open()
     return Tools(store, Passwords())
 

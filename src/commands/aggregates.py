@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import sha256
 from typing import Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -20,12 +21,14 @@ class Aggregate(Generic[State, Happened]):
 
     Snapshots hold a state as JSON under the fingerprint of its schema and `edition`, so a changed
     schema makes them void; a fold that gives other values in the same schema needs a new edition.
+    `subject_of` says whom the personal fields of a stream's events are about.
     """
 
     stream_type: str
     state: type[State]
     evolve: Callable[[State | None, Happened], State]
     edition: int = 1
+    subject_of: Callable[[UUID, State], UUID] | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +47,7 @@ class Aggregate(Generic[State, Happened]):
 
 
 ADMINISTRATORS = Aggregate("administrators", administrators.Administrators, administrators.evolve)
-ORDER = Aggregate("order", order.Order, order.evolve)
+ORDER = Aggregate("order", order.Order, order.evolve, subject_of=order.subject_of)
 PRODUCT = Aggregate("product", product.Product, product.evolve)
 SESSION = Aggregate("session", session.Session, session.evolve)
-USER = Aggregate("user", user.User, user.evolve)
+USER = Aggregate("user", user.User, user.evolve, subject_of=user.subject_of)

@@ -88,6 +88,7 @@ async def _attempt(
     work = Work(tools, asker, asker.occurred_at or datetime.now(UTC), proven=proven)
     try:
         answer = await handler(work, request)
+        await work.read_subjects()
     except Refusal as refusal:
         if work.unproven:
             raise Undecided from refusal

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from commands.aggregates import Aggregate
+from domain.personal import is_personal
 from event_store.loader import Loaded, Wanted
 from event_store.records import Snapshot, StoreUnavailable
 from event_store.store import EventStore
@@ -112,8 +113,8 @@ class States:
     def _consider_snapshot(
         self, kind: Aggregate[Any, Any], stream_id: UUID, known: Known, events: int
     ) -> None:
-        if events < EVENTS_WORTH_A_SNAPSHOT or known.tip is None:
-            return
+        if events < EVENTS_WORTH_A_SNAPSHOT or known.tip is None or is_personal(known.state):
+            return  # nothing personal is kept in a second place
         state = msgspec.json.encode(known.state).decode()
         snapshot = Snapshot(stream_id, kind.fingerprint, known.version, known.tip, state)
         task = asyncio.create_task(self._write(snapshot), name="snapshot")

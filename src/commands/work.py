@@ -9,12 +9,13 @@ from uuid import UUID
 
 import msgspec
 
-from commands.aggregates import Aggregate, Happened, State
+from commands.aggregates import USER, Aggregate, Happened, State
 from commands.identifiers import new_id
 from commands.passwords import Passwords
 from commands.receipts import Decided, Receipt, receipt_of_first
 from commands.sessions.door import Door
 from commands.states import Known, States
+from domain.personal import is_personal
 from domain.refusal import Detail, NotFound, Refusal
 from event_store.records import (
     Append,
@@ -29,6 +30,7 @@ from event_store.records import (
 from event_store.store import EventStore
 
 EMAIL, SKU = "user.email", "product.sku"
+PERSONAL_SCOPES = frozenset({EMAIL})
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 
@@ -144,15 +146,33 @@ class Work:
 
     def claim(self, scope: str, value: str, stream_id: UUID) -> None:
         """Reserve a unique value for a stream."""
-        self._claims.append(Claim(scope, value, stream_id))
+        self._claims.append(Claim(scope, value, stream_id, personal=scope in PERSONAL_SCOPES))
 
     def give_back(self, scope: str, value: str, stream_id: UUID) -> None:
         """Let others have a unique value."""
-        self._claims.append(Claim(scope, value, stream_id, kept=False))
+        personal = scope in PERSONAL_SCOPES
+        self._claims.append(Claim(scope, value, stream_id, kept=False, personal=personal))
 
     def version(self, stream_id: UUID) -> int:
         """Return the version that a stream has once this work is appended."""
         return self._read[stream_id].version + len(self._events.get(stream_id, ()))
+
+    async def read_subjects(self) -> None:
+        """Read the accounts of all whom the personal fields of events are about.
+
+        So somebody who is forgotten meanwhile is a conflict, and nothing is written of them.
+        """
+        for stream_id in list(self._events):
+            subject = self._subject_of(stream_id)
+            if subject is not None and subject not in self._read:
+                await self.find(USER, subject)
+
+    def _subject_of(self, stream_id: UUID) -> UUID | None:
+        kind, events = self._kinds[stream_id], self._events.get(stream_id, ())
+        if kind.subject_of is None or not any(map(is_personal, events)):
+            return None
+        state = self._read[stream_id].state
+        return kind.subject_of(stream_id, state or kind.fold(events))
 
     @property
     def changes(self) -> tuple[StreamChange, ...]:
@@ -166,6 +186,7 @@ class Work:
                 known.version,
                 tuple(self._events.get(stream_id, ())),
                 known.tip,
+                self._subject_of(stream_id),
             )
             for stream_id, known in self._read.items()
         )

@@ -35,6 +35,7 @@ from commands.sessions.door import Door
 from commands.work import Tools
 from daybook.facts import Facts
 from daybook.logs import configure_logs
+from daybook.master_key import keyring
 from daybook.metrics import Metrics
 from daybook.migrate import newest_revision
 from daybook.observation import Observation, observed
@@ -86,7 +87,9 @@ def from_environment(side: Side) -> Litestar:
     if settings.database_url is None or settings.redis_url is None:
         message = "The API needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook serve`."
         raise SystemExit(message)
-    return build(side, settings, Services(settings.database_url, settings.redis_url))
+    return build(
+        side, settings, Services(settings.database_url, settings.redis_url, keyring(settings))
+    )
 
 
 def build(side: Side, settings: Settings, services: Services) -> Litestar:
@@ -94,7 +97,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     ring = KeyRing(settings)
     revocations = Revocations(services.database_url)
     read_url = settings.read_database_url or services.database_url
-    hub = Hub(NewsReader(read_url), revocations)
+    hub = Hub(NewsReader(read_url, services.keys), revocations)
     counting = Metrics()
     observation = observed(settings, counting)
     facts = Facts(services.database_url)
@@ -158,7 +161,7 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
         herald.tell(position)
         wake(position)
 
-    store = observation.store(services.database_url, tell)
+    store = observation.store(services.database_url, services.keys, tell)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ import structlog
 from daybook.settings import Settings
 from daybook.wakeups import Herald
 from event_store.connections import connect
+from event_store.privacy.keyring import Keyring
 from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys, forget_old_sign_ins
 from projections.switched_on import PROJECTIONS
 from reactions.event_stream import EventStream
@@ -23,7 +24,7 @@ SECONDS_BETWEEN_CLEANINGS = 60.0
 log = structlog.get_logger(__name__)
 
 
-def start_reactions(settings: Settings, database_url: str, redis_url: str) -> None:
+def start_reactions(settings: Settings, database_url: str, redis_url: str, keys: Keyring) -> None:
     """React for as long as this process lives; it may be killed at any moment."""
     herald = Herald(redis_url, PROJECTIONS)
     herald.start()
@@ -32,6 +33,7 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str) -> No
         database_url,
         outlet_for(settings.smtp_url, settings.data_dir.absolute()),
         settings.payment_window,
+        keys=keys,
         sender=sender_of(settings.mail_from),
         stream=EventStream(redis_url, kept) if kept else None,
         on_append=herald.tell,

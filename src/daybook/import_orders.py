@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913 - what the command line has to say
         ):
             outcome = uvloop.run(import_lines(found, lines, rejected))
         appended = time.monotonic() - started
-        catch_up_all(found.database_url, console)
+        catch_up_all(found.database_url, found.keys, console)
     show(
         {
             "lines read": outcome.read,

@@ -8,6 +8,7 @@ from api.application import Layer
 from commands.execution import Execute, execute
 from daybook.metrics import Measured, Metrics, measured
 from daybook.settings import Settings
+from event_store.privacy.keyring import Keyring
 from event_store.store import EventStore
 
 Told = Callable[[int], None]
@@ -19,7 +20,7 @@ class Observation:
 
     layers: list[Layer]
     execute: Execute
-    store: Callable[[str, Told], EventStore]
+    store: Callable[[str, Keyring, Told], EventStore]
 
 
 def observed(settings: Settings, metrics: Metrics) -> Observation:
@@ -36,10 +37,10 @@ def observed(settings: Settings, metrics: Metrics) -> Observation:
     return Observation(
         [*layers, lambda app: tracing.Traced(app, tracer)],
         tracing.traced(carry_out, tracer),
-        lambda url, told: tracing.TracedStore(url, tracer, on_append=told),
+        lambda url, keys, told: tracing.TracedStore(url, tracer, keys=keys, on_append=told),
     )
 
 
-def store_of(database_url: str, told: Told) -> EventStore:
+def store_of(database_url: str, keys: Keyring, told: Told) -> EventStore:
     """Return the log; `told` hears of each append."""
-    return EventStore(database_url, on_append=told)
+    return EventStore(database_url, keys=keys, on_append=told)

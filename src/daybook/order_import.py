@@ -135,7 +135,7 @@ class OrderImport:
         known = self._customers.get(key)
         if known is None:
             known = derived_id("customer", email_key(reference))
-            holder = await self._tools.store.find(EMAIL, key)
+            holder = await self._tools.store.find(EMAIL, key, personal=True)
             if holder is None:
                 name = checked_name(f"Customer {reference}")
                 request = ImportCustomer(user_id=known, reference=reference, email=email, name=name)

@@ -21,8 +21,10 @@ import psycopg
 import redis
 
 from daybook import embedded_postgres, embedded_valkey, sockets
+from daybook.master_key import keyring
 from daybook.settings import Settings
 from daybook.supervisor import ServiceError, StartError, Supervisor
+from event_store.privacy.keyring import NO_KEYS, Keyring
 
 __all__ = [
     "ServiceError",
@@ -42,10 +44,11 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Services:
-    """Where the services are, in the form that psycopg and redis-py take."""
+    """Where the services are, in the form that psycopg and redis-py take, and the keys in use."""
 
     database_url: str
     redis_url: str
+    keys: Keyring = NO_KEYS
 
 
 class _Notice(msgspec.Struct):
@@ -65,7 +68,7 @@ def services(settings: Settings) -> Iterator[Services]:
     """
     if settings.database_url and settings.redis_url:
         _check_given(settings)
-        yield Services(settings.database_url, settings.redis_url)
+        yield Services(settings.database_url, settings.redis_url, keyring(settings))
         return
     run_dir = _run_dir(settings)
     with contextlib.ExitStack() as stack:
@@ -166,7 +169,7 @@ def _chosen(settings: Settings, database: str | None, cache: str | None) -> Serv
             "The running Daybook uses a Postgres or Redis of its settings: give this command the"
             " same DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL."
         )
-    return Services(database_url, redis_url)
+    return Services(database_url, redis_url, keyring(settings))
 
 
 def _attached(settings: Settings, notice: _Notice) -> Services:

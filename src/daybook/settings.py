@@ -31,6 +31,7 @@ _SECRET_NAMES = {
     "DAYBOOK_ADMIN_PASSWORD",
     "DAYBOOK_AUDIT_KEYS",
     "DAYBOOK_METRICS_TOKEN",
+    "DAYBOOK_MASTER_KEY",
 }
 
 
@@ -65,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: str | None = None
     jwt_secret_file: Path | None = None
     audit_keys: tuple[bytes, ...] = ()
+    master_key: str | None = None
+    master_key_file: Path | None = None
     admin_email: str | None = None
     admin_password: str | None = None
     api_processes: int = 1
@@ -135,10 +138,20 @@ def keep_first(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         path.hardlink_to(name)
+        keep_folder(path.parent)
     except FileExistsError:
         pass
     finally:
         Path(name).unlink()
+
+
+def keep_folder(folder: Path) -> None:
+    """Make what was put into a folder outlive a power failure."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _field(name: str) -> str:
@@ -161,6 +174,14 @@ def _combined(given: Mapping[str, str]) -> list[str]:
         )
     if given.keys() >= {secret, file}:
         problems.append(f"{secret} and {file} are both given: choose one.")
+    key, file = "DAYBOOK_MASTER_KEY", "DAYBOOK_MASTER_KEY_FILE"
+    if given.get("DAYBOOK_ENV") == "production" and not given.keys() & {key, file}:
+        problems.append(
+            f"{key} or {file} is missing: production encrypts personal data under a random secret"
+            f" of at least {_SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints."
+        )
+    if given.keys() >= {key, file}:
+        problems.append(f"{key} and {file} are both given: choose one.")
     email, password = "DAYBOOK_ADMIN_EMAIL", "DAYBOOK_ADMIN_PASSWORD"
     if (email in given) != (password in given):
         missing, there = (password, email) if email in given else (email, password)
@@ -320,6 +341,11 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
         "32 random bytes such as `openssl rand -base64 32` prints, or several such, with commas",
         _audit_keys,
     ),
+    "DAYBOOK_MASTER_KEY": (
+        f"{_SHORTEST_SECRET} or more random bytes, or several such secrets and blanks between",
+        _secrets,
+    ),
+    "DAYBOOK_MASTER_KEY_FILE": ("a file", _path),
     "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
     "DAYBOOK_ADMIN_PASSWORD": (
         f"a password of at least {_SHORTEST_PASSWORD} characters",

@@ -24,6 +24,7 @@ from commands.execution import Execute, Handler
 from commands.receipts import Receipt
 from commands.work import Asker, Tools
 from domain.refusal import Refusal
+from event_store.privacy.keyring import Keyring
 from event_store.records import Append, Appended, Repeated
 from event_store.store import EventStore
 from projections.engine import Pages
@@ -122,9 +123,14 @@ class TracedStore(EventStore):
     """The log, with a span of each append: how long a command waited for it to be on disk."""
 
     def __init__(
-        self, database_url: str, tracer: Tracer, *, on_append: Callable[[int], None]
+        self,
+        database_url: str,
+        tracer: Tracer,
+        *,
+        keys: Keyring,
+        on_append: Callable[[int], None],
     ) -> None:
-        super().__init__(database_url, on_append=on_append)
+        super().__init__(database_url, keys=keys, on_append=on_append)
         self._tracer = tracer
 
     async def append(self, command: Append) -> Appended | Repeated:

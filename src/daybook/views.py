@@ -13,6 +13,7 @@ from daybook.migrate import migrate
 from daybook.services import ServiceError, services
 from daybook.settings import Settings
 from event_store.connections import connect
+from event_store.privacy.keyring import Keyring
 from projections.engine import Pages, ProjectionFailed, behind, post_page
 from projections.projection import Projection
 from projections.rebuild import RebuildRunning, Rebuilt, rebuild
@@ -36,9 +37,9 @@ def statuses_now(settings: Settings) -> list[Status]:
             return statuses(connection)
 
 
-def catch_up_all(database_url: str, console: Console) -> None:
+def catch_up_all(database_url: str, keys: Keyring, console: Console) -> None:
     """Post every view to the end of the log, together with the workers if there are any."""
-    pages = Pages(PROJECTIONS.values())
+    pages = Pages(PROJECTIONS.values(), keys)
     with connected(database_url) as connection, Progress(console=console) as progress:
         left = {name: behind(connection, one) for name, one in PROJECTIONS.items()}
         tasks = {name: progress.add_task(f"posting {name}", total=left[name]) for name in left}
@@ -62,11 +63,11 @@ def rebuild_now(settings: Settings, name: str, console: Console) -> list[dict[st
     with services(settings) as found:
         migrate(found.database_url)
         with connected(found.database_url) as connection, Progress(console=console) as progress:
-            return [rebuild_one(connection, projection, progress) for projection in chosen]
+            return [rebuild_one(connection, one, found.keys, progress) for one in chosen]
 
 
 def rebuild_one(
-    connection: Connection[TupleRow], projection: Projection, progress: Progress
+    connection: Connection[TupleRow], projection: Projection, keys: Keyring, progress: Progress
 ) -> dict[str, object]:
     """Rebuild one projection and return what is to be shown of it."""
     task = progress.add_task(f"rebuilding {projection.name}", total=None)
@@ -75,7 +76,7 @@ def rebuild_one(
     def report(position: int, end: int) -> None:
         progress.update(task, completed=position, total=end)
 
-    rebuilt = rebuild_or_explain(connection, projection, report)
+    rebuilt = rebuild_or_explain(connection, projection, report, keys)
     progress.update(task, completed=rebuilt.position, total=rebuilt.position)
     return {
         "name": projection.name,
@@ -86,11 +87,14 @@ def rebuild_one(
 
 
 def rebuild_or_explain(
-    connection: Connection[TupleRow], projection: Projection, report: Callable[[int, int], None]
+    connection: Connection[TupleRow],
+    projection: Projection,
+    report: Callable[[int, int], None],
+    keys: Keyring,
 ) -> Rebuilt:
     """Rebuild; an event that cannot be applied is `ProjectionFailed`, and the old view stays."""
     try:
-        return rebuild(connection, projection, report)
+        return rebuild(connection, projection, report, keys)
     except (psycopg.OperationalError, psycopg.InterfaceError, RebuildRunning):
         raise
     except Exception as error:

@@ -16,10 +16,12 @@ from psycopg.rows import TupleRow
 
 from daybook.background import start_cleaning, start_reactions
 from daybook.logs import Seldom, configure_logs
+from daybook.master_key import keyring
 from daybook.notary import start_notary
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
+from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.projection import Projection
 from projections.switched_on import PROJECTIONS
@@ -36,10 +38,10 @@ log = structlog.get_logger(__name__)
 class Poster:
     """Posts projections over connections of its own, one for each thread."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, keys: Keyring = NO_KEYS) -> None:
         self._database_url = database_url
         self._local = threading.local()
-        self._pages = Pages(PROJECTIONS.values())
+        self._pages = Pages(PROJECTIONS.values(), keys)
         self._paused_until: dict[str, float] = {}
         self._seldom = Seldom()
 
@@ -87,17 +89,18 @@ def start() -> None:
     if settings.database_url is None or settings.redis_url is None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
         raise SystemExit(message)
-    run_worker(settings.database_url, settings.redis_url)
-    start_reactions(settings, settings.database_url, settings.redis_url)
+    keys = keyring(settings)
+    run_worker(settings.database_url, settings.redis_url, keys)
+    start_reactions(settings, settings.database_url, settings.redis_url, keys)
     start_cleaning(settings, settings.database_url)
     start_notary(settings, settings.database_url)
 
 
-def run_worker(database_url: str, redis_url: str) -> None:
+def run_worker(database_url: str, redis_url: str, keys: Keyring = NO_KEYS) -> None:
     """Declare the actor on the process's broker, and start the tick."""
     broker = make_broker(redis_url)
     dramatiq.set_broker(broker)
-    poster = Poster(database_url)
+    poster = Poster(database_url, keys)
     seldom = Seldom()
 
     def post(name: str) -> None:

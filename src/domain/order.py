@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from domain.money import Money, plain, round_half_up
+from domain.personal import Personal
 from domain.plain_text import checked_text
 from domain.refusal import Invalid, InvalidState
 
@@ -71,7 +72,7 @@ class OrderShipped(msgspec.Struct, frozen=True):
     """The goods left."""
 
     carrier: str
-    tracking_number: str
+    tracking_number: Personal
 
 
 class OrderDelivered(msgspec.Struct, frozen=True):
@@ -81,14 +82,14 @@ class OrderDelivered(msgspec.Struct, frozen=True):
 class OrderCancelled(msgspec.Struct, frozen=True):
     """The order will not be fulfilled; `sale` leaves the sales books."""
 
-    reason: str
+    reason: Personal
     sale: Sale
 
 
 class OrderRefunded(msgspec.Struct, frozen=True):
     """The money went back; `sale` leaves the sales books unless a cancellation took it out."""
 
-    reason: str
+    reason: Personal
     amount: Money
     sale: Sale | None
 
@@ -96,7 +97,7 @@ class OrderRefunded(msgspec.Struct, frozen=True):
 class OrderNoteAdded(msgspec.Struct, frozen=True):
     """Staff wrote a note."""
 
-    text: str
+    text: Personal
 
 
 Event = (
@@ -150,6 +151,11 @@ def evolve(order: Order | None, event: Event) -> Order:  # noqa: PLR0911 - one a
             return order
         case _:
             assert_never(event)
+
+
+def subject_of(_: UUID, order: Order) -> UUID:
+    """Return whom an order's personal fields are about: the buyer."""
+    return order.user_id
 
 
 # What may happen next.

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.personal import Personal
 from domain.plain_text import checked_text
 from domain.refusal import Invalid, InvalidState, Refusal
 
@@ -21,43 +22,43 @@ LONGEST_EMAIL = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets less the angle 
 class UserRegistered(msgspec.Struct, frozen=True):
     """Somebody opened an account. `password_hash` is an argon2id string in PHC form."""
 
-    email: str
-    name: str
-    password_hash: str
+    email: Personal
+    name: Personal
+    password_hash: Personal
     role: Role
 
 
 class UserImported(msgspec.Struct, frozen=True):
     """A customer came from another system, under its reference there, without a password."""
 
-    email: str
-    name: str
-    reference: str
+    email: Personal
+    name: Personal
+    reference: Personal
 
 
 class UserEmailChanged(msgspec.Struct, frozen=True):
     """The account has another e-mail address."""
 
-    email: str
+    email: Personal
 
 
 class UserRenamed(msgspec.Struct, frozen=True):
     """The person has another name."""
 
-    name: str
+    name: Personal
 
 
 class UserPasswordChanged(msgspec.Struct, frozen=True):
     """The password is another one; all sessions but `kept_session` ended with the old one."""
 
-    password_hash: str
+    password_hash: Personal
     kept_session: UUID
 
 
 class UserPasswordRehashed(msgspec.Struct, frozen=True):
     """The same password is kept under a hash that is harder to guess from; no session ended."""
 
-    password_hash: str
+    password_hash: Personal
 
 
 class UserRoleChanged(msgspec.Struct, frozen=True):
@@ -93,9 +94,9 @@ class User(msgspec.Struct, frozen=True):
     `other_sessions_ended_at` unless it is `kept_session`.
     """
 
-    email: str
-    name: str
-    password_hash: str | None
+    email: Personal
+    name: Personal
+    password_hash: Personal | None
     role: Role
     status: Status = "active"
     version: int = 1
@@ -135,6 +136,11 @@ def evolve(user: User | None, event: Event) -> User:  # noqa: PLR0911 - one answ
             return change(user, status="closed", version=version, sessions_ended_at=version)
         case _:
             assert_never(event)
+
+
+def subject_of(user_id: UUID, _: User) -> UUID:
+    """Return whom an account's personal fields are about: its owner."""
+    return user_id
 
 
 # What may happen next.

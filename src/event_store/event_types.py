@@ -5,16 +5,22 @@ what `event_schemas.json` says of a version is never changed. CONTRIBUTING.md ha
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from domain import administrators, order, product, session, user
-from event_store.upcasters import UPCASTERS, Upcaster
+from domain.personal import personal_fields
+from event_store.privacy.tokens import Damaged
+from event_store.upcasters import SEALED_BEFORE, UPCASTERS, Upcaster
 
 Event = administrators.Event | order.Event | product.Event | session.Event | user.Event
 
 Key = tuple[str, int]
+Reader = Callable[..., Event]
+Opened = Callable[[str, str], str]
+"""Tells what a field's encrypted text is; given the field's name and the text."""
 
 # The newest version of each name. A new version takes the line of the one before, which is read
 # through its upcaster from then on.
@@ -24,11 +30,11 @@ STORED_AS: dict[Key, type[Event]] = {
     ("order.placed", 1): order.OrderPlaced,
     ("order.imported", 1): order.OrderImported,
     ("order.paid", 1): order.OrderPaid,
-    ("order.shipped", 1): order.OrderShipped,
+    ("order.shipped", 2): order.OrderShipped,
     ("order.delivered", 1): order.OrderDelivered,
-    ("order.cancelled", 1): order.OrderCancelled,
-    ("order.refunded", 1): order.OrderRefunded,
-    ("order.note_added", 1): order.OrderNoteAdded,
+    ("order.cancelled", 2): order.OrderCancelled,
+    ("order.refunded", 2): order.OrderRefunded,
+    ("order.note_added", 2): order.OrderNoteAdded,
     ("product.listed", 1): product.ProductListed,
     ("product.renamed", 1): product.ProductRenamed,
     ("product.repriced", 1): product.ProductRepriced,
@@ -39,12 +45,12 @@ STORED_AS: dict[Key, type[Event]] = {
     ("session.started", 1): session.SessionStarted,
     ("session.refreshed", 1): session.SessionRefreshed,
     ("session.ended", 1): session.SessionEnded,
-    ("user.registered", 1): user.UserRegistered,
-    ("user.imported", 1): user.UserImported,
-    ("user.email_changed", 1): user.UserEmailChanged,
-    ("user.renamed", 1): user.UserRenamed,
-    ("user.password_changed", 1): user.UserPasswordChanged,
-    ("user.password_rehashed", 1): user.UserPasswordRehashed,
+    ("user.registered", 2): user.UserRegistered,
+    ("user.imported", 2): user.UserImported,
+    ("user.email_changed", 2): user.UserEmailChanged,
+    ("user.renamed", 2): user.UserRenamed,
+    ("user.password_changed", 2): user.UserPasswordChanged,
+    ("user.password_rehashed", 2): user.UserPasswordRehashed,
     ("user.role_changed", 1): user.UserRoleChanged,
     ("user.closed", 1): user.UserClosed,
 }
@@ -70,23 +76,36 @@ class EventTypes:
     """Stored names and versions with their classes and upcasters, and the codec that obeys them.
 
     `stored_as` has the newest version of each name; older ones are read through `upcasters`.
+    `sealed` has the fields of each version that are stored encrypted.
     """
 
     def __init__(
-        self, stored_as: Mapping[Key, type[Event]], upcasters: Mapping[Key, Upcaster]
+        self,
+        stored_as: Mapping[Key, type[Event]],
+        upcasters: Mapping[Key, Upcaster],
+        sealed_before: Mapping[Key, Sequence[str]] = MappingProxyType({}),
     ) -> None:
+        """`sealed_before` has those fields of older versions."""
         self.stored_as, self.upcasters = stored_as, upcasters
+        marked = {key: personal_fields(kind) for key, kind in stored_as.items()}
+        self.sealed: dict[Key, Sequence[str]] = {
+            **sealed_before,
+            **{key: fields for key, fields in marked.items() if fields},
+        }
         self._keys = {kind: key for key, kind in stored_as.items()}
-        self._readers: dict[Key, Callable[[str], Event]] = {}
+        self._readers: dict[Key, Reader] = {}
         self._encoder = msgspec.json.Encoder()
         for (name, newest), kind in stored_as.items():
-            self._readers[name, newest] = msgspec.json.Decoder(kind).decode
+            decoder = msgspec.json.Decoder(kind)
+            fields = self.sealed.get((name, newest), ())
+            self._readers[name, newest] = opening(decoder, fields) if fields else decoder.decode
             chain: list[Upcaster] = []
             for version in range(newest - 1, 0, -1):
                 if (name, version) not in upcasters:
                     break
                 chain = [upcasters[name, version], *chain]
-                self._readers[name, version] = upcasting(chain, kind)
+                fields = self.sealed.get((name, version), ())
+                self._readers[name, version] = upcasting(chain, kind, fields)
 
     @property
     def readable(self) -> frozenset[Key]:
@@ -99,17 +118,26 @@ class EventTypes:
         return name, schema_version, self._encoder.encode(event).decode()
 
     def decode(
-        self, name: str, schema_version: int, data: str, position: int | None = None
+        self,
+        name: str,
+        schema_version: int,
+        data: str,
+        position: int | None = None,
+        opened: Opened | None = None,
     ) -> Event:
         """Make the event of its stored form; `UnknownEvent` or `UnreadableEvent` if there is none.
 
-        An event of an older version comes back as the class of the newest.
+        An event of an older version comes back as the class of the newest. Encrypted fields stay so
+        unless it is said how they are `opened`.
         """
+        reader = self._readers.get((name, schema_version))
+        if reader is None:
+            raise UnknownEvent(name, schema_version, position)
         try:
-            return self._readers[name, schema_version](data)
-        except KeyError:
-            raise UnknownEvent(name, schema_version, position) from None
-        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+            if opened is not None and (name, schema_version) in self.sealed:
+                return reader(data, opened)
+            return reader(data)
+        except (msgspec.DecodeError, UnicodeEncodeError, Damaged) as error:
             message = f"Event {name} version {schema_version} at position {position}: {error}"
             raise UnreadableEvent(message) from error
 
@@ -119,12 +147,30 @@ class EventTypes:
         return sorted({name for (name, _), kind in self.stored_as.items() if kind in wanted})
 
 
-def upcasting(chain: Sequence[Upcaster], kind: type[Event]) -> Callable[[str], Event]:
-    """Return what reads an older version of an event; it fails as a decoder does."""
+def opening(decoder: "msgspec.json.Decoder[Event]", fields: Sequence[str]) -> Reader:
+    """Return what reads an event that has encrypted fields."""
+
+    def read(text: str, opened: Opened | None = None) -> Event:
+        event = decoder.decode(text)
+        if opened is None:
+            return event
+        found = {field: opened(field, getattr(event, field)) for field in fields}
+        return msgspec.structs.replace(event, **found)
+
+    return read
+
+
+def upcasting(chain: Sequence[Upcaster], kind: type[Event], fields: Sequence[str] = ()) -> Reader:
+    """Return what reads an older version of an event; it fails as a decoder does.
+
+    Encrypted fields are opened first, so that upcasters see what was meant.
+    """
     decoder = msgspec.json.Decoder(dict[str, Any])
 
-    def read(text: str) -> Event:
+    def read(text: str, opened: Opened | None = None) -> Event:
         data = decoder.decode(text)
+        if opened is not None:
+            data |= {field: opened(field, data[field]) for field in fields}
         try:
             for upcast in chain:
                 data = upcast(data)
@@ -136,5 +182,5 @@ def upcasting(chain: Sequence[Upcaster], kind: type[Event]) -> Callable[[str], E
     return read
 
 
-EVENT_TYPES = EventTypes(STORED_AS, UPCASTERS)
+EVENT_TYPES = EventTypes(STORED_AS, UPCASTERS, SEALED_BEFORE)
 encode, decode, names_of = EVENT_TYPES.encode, EVENT_TYPES.decode, EVENT_TYPES.names_of

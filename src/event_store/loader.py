@@ -11,7 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from event_store.connections import connect_async, hung_up_at
-from event_store.event_types import Event, decode
+from event_store.event_types import EVENT_TYPES, Event, decode
+from event_store.privacy.keyring import Keyring, Keys
+from event_store.privacy.sealing import opener, subjects_in_rows
 from event_store.records import StoreUnavailable
 
 DEADLINE_SECONDS = 5.0
@@ -60,8 +62,9 @@ Waiting = tuple[Sequence[Wanted], asyncio.Future[list[Loaded]]]
 class Loader:
     """Loads streams in groups over a connection of its own; each writing process has one."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, keys: Keyring) -> None:
         self._database_url = database_url
+        self._keys = keys
         self._waiting: list[Waiting] = []
         self._news = asyncio.Event()
         self._connection: AsyncConnection[TupleRow] | None = None
@@ -117,6 +120,7 @@ class Loader:
     async def _load_group(self, group: list[Waiting]) -> None:
         try:
             rows = await self._rows([one for wanted, _ in group for one in wanted])
+            keys = await self._keys_for(rows)
         except (psycopg.Error, OSError, TimeoutError) as error:
             log.warning("load_failed", error=type(error).__name__, askers=len(group))
             await self._drop_connection()
@@ -126,7 +130,7 @@ class Loader:
             return
         first = 0
         for wanted, future in group:
-            settle(future, wanted, rows[first : first + len(wanted)])
+            settle(future, wanted, rows[first : first + len(wanted)], keys)
             first += len(wanted)
 
     async def _rows(self, wanted: list[Wanted]) -> list[list[TupleRow]]:
@@ -149,6 +153,21 @@ class Loader:
             rows[row[0] - 1].append(row)
         return rows
 
+    async def _keys_for(self, rows: list[list[TupleRow]]) -> Keys | Exception:
+        """Return the keys of whomever the events are about, or why they cannot be had."""
+        stored = (row[4:7] for found in rows for row in found if row[4] is not None)
+        subjects = subjects_in_rows(stored)
+        if not subjects or self._connection is None:
+            return {}
+        ends = asyncio.get_running_loop().time() + DEADLINE_SECONDS - 1
+        try:
+            with hung_up_at(self._connection, ends):
+                return await self._keys.fetch_async(self._connection, subjects)
+        except (psycopg.Error, OSError, TimeoutError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is theirs who need the keys, not the loader's
+            return error
+
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -156,23 +175,33 @@ class Loader:
 
 
 def settle(
-    future: "asyncio.Future[list[Loaded]]", wanted: Sequence[Wanted], rows: list[list[TupleRow]]
+    future: "asyncio.Future[list[Loaded]]",
+    wanted: Sequence[Wanted],
+    rows: list[list[TupleRow]],
+    keys: Keys | Exception,
 ) -> None:
     """Give an asker what was read for it, or the reason why it cannot be understood."""
     if future.done():
         return
     try:
-        future.set_result([loaded(one, found) for one, found in zip(wanted, rows, strict=True)])
+        both = zip(wanted, rows, strict=True)
+        future.set_result([loaded(one, found, keys) for one, found in both])
     except Exception as error:  # noqa: BLE001 - it is the asker's, not the loader's
         future.set_exception(error)
 
 
-def loaded(wanted: Wanted, rows: list[TupleRow]) -> Loaded:
+def loaded(wanted: Wanted, rows: list[TupleRow], keys: Keys | Exception) -> Loaded:
     """Make the rows of one stream what its asker gets."""
     _, version, tip, state, *_ = rows[0]
     result = Loaded(wanted.after if version is None else version, state, [], tip)
     for _, _, _, _, name, schema_version, data, position, command_id in rows:
         if name is not None:
-            result.events.append(decode(name, schema_version, data, position))
+            if isinstance(keys, Exception):
+                if (name, schema_version) in EVENT_TYPES.sealed:
+                    raise keys
+                opened = None
+            else:
+                opened = opener(keys, wanted.stream_id, result.base + len(result.events) + 1)
+            result.events.append(decode(name, schema_version, data, position, opened))
             result.tip = command_id
     return result

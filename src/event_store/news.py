@@ -11,7 +11,9 @@ from uuid import UUID
 import msgspec
 
 from event_store.connections import borrowed, pool
-from event_store.event_types import Event, decode
+from event_store.event_types import Event, Opened, decode
+from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
+from event_store.privacy.sealing import opener, subjects_in_rows
 from event_store.records import StoreUnavailable
 
 TRYING_SECONDS = 1.0
@@ -51,10 +53,11 @@ class News(msgspec.Struct, frozen=True):
     schema_version: int
     data: str
     occurred_at: datetime
+    opened: Opened | None = None
 
     def event(self) -> Event:
         """Decode it; `UnknownEvent` or `UnreadableEvent` if this release cannot."""
-        return decode(self.name, self.schema_version, self.data, self.position)
+        return decode(self.name, self.schema_version, self.data, self.position, self.opened)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -71,7 +74,8 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
     Entered, it has a few connections, however many callers there are.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, keys: Keyring = NO_KEYS) -> None:
+        self._keys = keys
         self._pool = pool(database_url, name="daybook live", size=2)
 
     async def __aenter__(self) -> Self:
@@ -90,34 +94,42 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
 
     async def head(self) -> int:
         """Return the newest position."""
-        return int((await self._rows(HEAD, []))[0][0])
+        rows, _ = await self._rows(HEAD, [])
+        return int(rows[0][0])
 
     async def in_all(self, after: int, names: Sequence[str]) -> Batch:
         """Return the next events with some names, in order."""
-        rows = await self._rows(IN_ALL, [after, after, names])
+        rows, keys = await self._rows(IN_ALL, [after, after, names])
         reached = int(rows[0][0])
-        return Batch(max(reached, after), news_in(rows), full=reached == after + PAGE)
+        return Batch(max(reached, after), news_in(rows, keys), full=reached == after + PAGE)
 
     async def in_one(self, stream_id: UUID, after: int) -> Batch:
         """Return the first event of a stream, if it exists, and its next ones, in order."""
-        rows = await self._rows(IN_ONE, [stream_id, after])
-        news = news_in(rows)
+        rows, keys = await self._rows(IN_ONE, [stream_id, after])
+        news = news_in(rows, keys)
         full = len(rows) == PAGE
         return Batch(news[-1].position if full else int(rows[0][0]), news, full)
 
-    async def _rows(self, statement: str, values: Sequence[object]) -> list[Any]:
+    async def _rows(self, statement: str, values: Sequence[object]) -> tuple[list[Any], Keys]:
         # What was lost while it lay idle is found out only now, and is no reason to part a client.
         tries_end = time.monotonic() + TRYING_SECONDS
         while True:
             try:
                 async with borrowed(self._pool) as connection:
                     cursor = await connection.execute(statement, values, prepare=True)
-                    return await cursor.fetchall()
+                    rows = await cursor.fetchall()
+                    stored = (row[4:7] for row in rows if len(row) > 1 and row[1] is not None)
+                    subjects = subjects_in_rows(stored)
+                    return rows, await self._keys.fetch_async(connection, subjects)
             except StoreUnavailable:
                 if time.monotonic() > tries_end:
                     raise
 
 
-def news_in(rows: Sequence[Any]) -> list[News]:
+def news_in(rows: Sequence[Any], keys: Keys) -> list[News]:
     """Return the events in rows, of which a lone one may have none."""
-    return [News(*row[1:]) for row in rows if row[1] is not None]
+    found = (News(*row[1:]) for row in rows if row[1] is not None)
+    return [
+        msgspec.structs.replace(one, opened=opener(keys, one.stream_id, one.version))
+        for one in found
+    ]

@@ -9,11 +9,13 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
-from event_store.event_types import decode
+from event_store.event_types import Event, decode
+from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
+from event_store.privacy.sealing import opener, subjects_in_rows
 from event_store.records import Recorded, Snapshot
 
 STREAM = """
-select name, schema_version, data::text, position
+select name, schema_version, data::text, position, version
   from events where stream_id = %b order by version
 """
 
@@ -110,18 +112,41 @@ async def revocations_after(
     return int(rows[0][0]), news
 
 
+def stream(connection: Connection[TupleRow], stream_id: UUID, keyring: Keyring) -> list[Event]:
+    """Return the events of one stream in order."""
+    rows = connection.execute(STREAM, [stream_id], prepare=True).fetchall()
+    keys = keyring.fetch(connection, subjects_in_rows(row[:3] for row in rows))
+    return [
+        decode(name, schema_version, data, position, opener(keys, stream_id, version))
+        for name, schema_version, data, position, version in rows
+    ]
+
+
 def page(
-    connection: Connection[TupleRow], after: int, upto: int, names: Iterable[str]
+    connection: Connection[TupleRow],
+    after: int,
+    upto: int,
+    names: Iterable[str],
+    keyring: Keyring = NO_KEYS,
 ) -> list[Recorded]:
     """Return the events with some names at positions in (after, upto], in order."""
     cursor = connection.execute(PAGE, [after, upto, list(names)], prepare=True)
-    return [recorded(row) for row in cursor.fetchall()]
+    return all_recorded(connection, cursor.fetchall(), keyring)
 
 
-def recorded(row: Sequence[Any]) -> Recorded:
-    """Make the event of a row of a page."""
+def all_recorded(
+    connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring
+) -> list[Recorded]:
+    """Make the events of the rows of a page, with what is personal in them as it was meant."""
+    keys = keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
+    return [recorded(row, keys) for row in rows]
+
+
+def recorded(row: Sequence[Any], keys: Keys | None = None) -> Recorded:
+    """Make the event of a row of a page; without keys what is personal stays encrypted."""
     position, stream_id, version, name, schema_version, data, occurred_at, recorded_at = row
-    event = decode(name, schema_version, data, position)
+    opened = None if keys is None else opener(keys, stream_id, version)
+    event = decode(name, schema_version, data, position, opened)
     return Recorded(position, stream_id, version, event, occurred_at, recorded_at)
 
 

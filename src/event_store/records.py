@@ -23,7 +23,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 class StreamChange(msgspec.Struct, frozen=True):
     """A stream that a command has read at `expected_version` (0: it is new), and what it adds.
 
-    `tip` is the command that wrote that version, where the reader knows it.
+    `tip` is the command that wrote that version, where the reader knows it. `subject` is the person
+    whom the events' personal fields are about, if they have any.
     """
 
     stream_id: UUID
@@ -31,15 +32,20 @@ class StreamChange(msgspec.Struct, frozen=True):
     expected_version: int
     events: tuple[Event, ...]
     tip: UUID | None = None
+    subject: UUID | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A value that one stream alone may hold in a scope; `kept` False gives it back."""
+    """A value that one stream alone may hold in a scope; `kept` False gives it back.
+
+    A `personal` value is hashed under a key before it is stored.
+    """
 
     scope: str
     value: str
     stream_id: UUID
     kept: bool = True
+    personal: bool = False
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):

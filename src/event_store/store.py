@@ -1,6 +1,7 @@
 """The event store of a process that takes commands: load, append, find, open and close."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from event_store import reading
@@ -8,6 +9,8 @@ from event_store.appender import Appender
 from event_store.connections import borrowed, pool
 from event_store.event_types import Event
 from event_store.loader import Loaded, Loader, Wanted
+from event_store.privacy.keyring import Keyring, hashed
+from event_store.privacy.sealer import Sealer
 from event_store.records import Append, Appended, Repeated, Snapshot
 
 
@@ -15,11 +18,18 @@ class EventStore:
     """The log for asynchronous callers. Everything raises `StoreUnavailable` within 5 seconds."""
 
     def __init__(
-        self, database_url: str, *, on_append: Callable[[int], None], readers: int = 4
+        self,
+        database_url: str,
+        *,
+        keys: Keyring,
+        on_append: Callable[[int], None],
+        readers: int = 4,
     ) -> None:
         """`on_append` is told the newest position after each append of this process."""
         self._pool = pool(database_url, name="daybook find", size=readers)
-        self._loader = Loader(database_url)
+        self._keys = keys
+        self._sealer = Sealer(keys, partial(borrowed, self._pool))
+        self._loader = Loader(database_url, keys)
         self._appender = Appender(database_url, on_append)
 
     async def open(self) -> None:
@@ -47,9 +57,11 @@ class EventStore:
         async with borrowed(self._pool) as connection:
             await reading.write_snapshot(connection, snapshot)
 
-    async def find(self, scope: str, value: str) -> UUID | None:
+    async def find(self, scope: str, value: str, *, personal: bool = False) -> UUID | None:
         """Return the stream that holds a unique value."""
         async with borrowed(self._pool) as connection:
+            if personal:
+                value = hashed(await self._keys.lookup_async(connection), scope, value)
             return await reading.find_claim(connection, scope, value)
 
     async def head(self) -> int:
@@ -58,5 +70,5 @@ class EventStore:
             return await reading.head_async(connection)
 
     async def append(self, command: Append) -> Appended | Repeated:
-        """Append one command's effect: see `Appender.append`."""
-        return await self._appender.append(command)
+        """Append one command's effect, its personal fields encrypted: see `Appender.append`."""
+        return await self._appender.append(await self._sealer.sealed(command))

@@ -12,6 +12,7 @@ from sqlalchemy import Table
 
 from event_store import reading
 from event_store.event_types import UnknownEvent, UnreadableEvent
+from event_store.privacy.keyring import NO_KEYS, Keyring
 from event_store.records import Recorded
 from projections.progress import tell
 from projections.projection import Key, Projection, Rows, fold_page
@@ -64,9 +65,10 @@ class Pages:
     Reading and decoding cost more than most folds; events are immutable, so threads may share them.
     """
 
-    def __init__(self, projections: Iterable[Projection]) -> None:
+    def __init__(self, projections: Iterable[Projection], keys: Keyring = NO_KEYS) -> None:
         """Only events that one of the projections listens to are read."""
         self._names = sorted({name for one in projections for name in one.event_names})
+        self._keys = keys
         self._kept: OrderedDict[tuple[int, int], list[Recorded]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -86,12 +88,12 @@ class Pages:
                 pass
             finally:
                 self._lock.release()
-        return reading.page(connection, after, upto, projection.event_names)
+        return reading.page(connection, after, upto, projection.event_names, self._keys)
 
     def _shared(self, connection: Connection[TupleRow], after: int, upto: int) -> list[Recorded]:
         page = self._kept.get((after, upto))
         if page is None:
-            page = reading.page(connection, after, upto, self._names)
+            page = reading.page(connection, after, upto, self._names, self._keys)
             self._kept[after, upto] = page
             if len(self._kept) > PAGES_KEPT:
                 self._kept.popitem(last=False)

@@ -7,6 +7,7 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
 from event_store import reading
+from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.engine import MOVE, Pages, apply_page
 from projections.progress import tell
 from projections.projection import Projection
@@ -33,7 +34,10 @@ class Rebuilt(msgspec.Struct, frozen=True):
 
 
 def rebuild(
-    connection: Connection[TupleRow], projection: Projection, report: Callable[[int, int], None]
+    connection: Connection[TupleRow],
+    projection: Projection,
+    report: Callable[[int, int], None],
+    keys: Keyring = NO_KEYS,
 ) -> Rebuilt:
     """Build the tables anew and swap them in; `report` is told the position reached and the end.
 
@@ -46,8 +50,9 @@ def rebuild(
         raise RebuildRunning(message)
     try:
         make_tables(connection, projection)
-        position = fold_log(connection, projection, report)
-        return swap_patiently(connection, projection, position)
+        pages = Pages([projection], keys)
+        position = fold_log(connection, projection, report, pages)
+        return swap_patiently(connection, projection, position, pages)
     finally:
         connection.execute("set search_path to public")
         connection.execute(UNLOCK, [projection.name])
@@ -65,10 +70,12 @@ def make_tables(connection: Connection[TupleRow], projection: Projection) -> Non
 
 
 def fold_log(
-    connection: Connection[TupleRow], projection: Projection, report: Callable[[int, int], None]
+    connection: Connection[TupleRow],
+    projection: Projection,
+    report: Callable[[int, int], None],
+    pages: Pages,
 ) -> int:
     """Post the whole log to the new tables; return the position reached."""
-    pages = Pages([projection])
     position, end = 0, reading.head(connection)
     while position < end:
         with connection.transaction():
@@ -79,20 +86,22 @@ def fold_log(
 
 
 def swap_patiently(
-    connection: Connection[TupleRow], projection: Projection, position: int
+    connection: Connection[TupleRow], projection: Projection, position: int, pages: Pages
 ) -> Rebuilt:
     """Swap, again and again while a long query or page holds what the swap needs."""
     for _ in range(SWAP_ATTEMPTS - 1):
         try:
-            return swap(connection, projection, position)
+            return swap(connection, projection, position, pages)
         except errors.LockNotAvailable:
             continue
-    return swap(connection, projection, position)
+    return swap(connection, projection, position, pages)
 
 
-def swap(connection: Connection[TupleRow], projection: Projection, position: int) -> Rebuilt:
+def swap(
+    connection: Connection[TupleRow], projection: Projection, position: int, pages: Pages
+) -> Rebuilt:
     """Put the new tables in the place of the live ones, in one transaction."""
-    key, pages = [projection.name, projection.version], Pages([projection])
+    key = [projection.name, projection.version]
     with connection.transaction():
         row = connection.execute(TAKE_AND_WAIT, key).fetchone()
         assert row is not None  # noqa: S101 - the migration makes it

@@ -95,7 +95,8 @@ def attempt(
 ) -> Outage | Refused | None:
     """Bring an event's effect about; return what prevented it."""
     try:
-        reaction.effect(connection, reading.recorded(row))
+        [event] = reading.all_recorded(connection, [row], reaction.keys)
+        reaction.effect(connection, event)
     except (Outage, Refused) as trouble:
         return trouble
     except UnknownEvent as error:

@@ -6,6 +6,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from domain.order import Line, OrderPlaced
+from event_store.privacy.keyring import Keyring
 from event_store.records import Recorded
 from reactions.letter import Letter
 from reactions.recipient import open_account
@@ -27,12 +28,12 @@ It waits for your payment until {due:%Y-%m-%d %H:%M} UTC and is cancelled then.
 
 
 def compose(
-    connection: Connection[TupleRow], event: Recorded, payment_window: timedelta
+    connection: Connection[TupleRow], keys: Keyring, event: Recorded, payment_window: timedelta
 ) -> Letter | None:
     """Confirm an order to its buyer."""
     placed = event.event
     assert isinstance(placed, OrderPlaced)  # noqa: S101 - the only one followed
-    user = open_account(connection, placed.user_id)
+    user = open_account(connection, keys, placed.user_id)
     if user is None:
         return None
     currency = placed.total.currency

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store.event_types import Event, names_of
+from event_store.privacy.keyring import NO_KEYS, Keyring
 from event_store.records import Recorded
 
 # How often an effect is tried before its event is parked, by what is known of the failure.
@@ -32,6 +33,7 @@ class Reaction:
     name: str
     events: Sequence[type[Event]]
     effect: Effect
+    keys: Keyring = NO_KEYS  # for events with personal fields
     event_names: list[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from email.headerregistry import Address
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from event_store.privacy.keyring import Keyring
 from reactions.duty import Duty
 from reactions.engine import follow
 from reactions.event_stream import EventStream
@@ -30,6 +31,7 @@ class Reactor:
         outlet: Outlet,
         payment_window: timedelta,
         *,
+        keys: Keyring,
         sender: Address = SENDER,
         stream: EventStream | None = None,
         on_append: Callable[[int], None],
@@ -40,8 +42,8 @@ class Reactor:
         """
         self._outlet = outlet
         self._payment_window = payment_window
-        self._mailings = mailings(outlet, payment_window, sender)
-        self._actor = SystemActor(database_url, on_append)
+        self._mailings = mailings(outlet, keys, payment_window, sender)
+        self._actor = SystemActor(database_url, keys, on_append)
         self._duties = [
             Duty("mails", database_url, self._send_mails),
             Duty("deadlines", database_url, self._keep_deadlines),

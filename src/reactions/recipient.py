@@ -13,28 +13,24 @@ from psycopg.rows import TupleRow
 from commands.aggregates import ORDER, USER
 from domain.order import Order
 from domain.user import User
-from event_store.event_types import decode
-from event_store.reading import STREAM
+from event_store import reading
+from event_store.privacy.keyring import Keyring
 
 NO_ADDRESS = "@imported.invalid"  # what the import gives customers who come without one
 
 
-def open_account(connection: Connection[TupleRow], user_id: UUID) -> User | None:
+def open_account(connection: Connection[TupleRow], keys: Keyring, user_id: UUID) -> User | None:
     """Return the account if mail may go there: it is open and has an address."""
-    user = USER.fold(events_of(connection, user_id))
-    if user is None or user.status == "closed" or user.email.endswith(NO_ADDRESS):
+    events: list[Any] = reading.stream(connection, user_id, keys)
+    user = USER.fold(events)
+    if user is None or user.status != "active" or user.email.endswith(NO_ADDRESS):
         return None
     return user
 
 
-def order_of(connection: Connection[TupleRow], order_id: UUID) -> Order:
+def order_of(connection: Connection[TupleRow], keys: Keyring, order_id: UUID) -> Order:
     """Return an order."""
-    order = ORDER.fold(events_of(connection, order_id))
+    events: list[Any] = reading.stream(connection, order_id, keys)
+    order = ORDER.fold(events)
     assert order is not None  # noqa: S101 - an event of its stream brought us here
     return order
-
-
-def events_of(connection: Connection[TupleRow], stream_id: UUID) -> list[Any]:
-    """Load a stream."""
-    cursor = connection.execute(STREAM, [stream_id], prepare=True)
-    return [decode(*row) for row in cursor.fetchall()]

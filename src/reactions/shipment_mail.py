@@ -4,6 +4,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from domain.order import OrderShipped
+from event_store.privacy.keyring import Keyring
 from event_store.records import Recorded
 from reactions.letter import Letter
 from reactions.recipient import open_account, order_of
@@ -21,11 +22,12 @@ your order {order_id} is on its way:
 """
 
 
-def compose(connection: Connection[TupleRow], event: Recorded) -> Letter | None:
+def compose(connection: Connection[TupleRow], keys: Keyring, event: Recorded) -> Letter | None:
     """Tell the buyer that the goods have left."""
     shipped = event.event
     assert isinstance(shipped, OrderShipped)  # noqa: S101 - the only one followed
-    user = open_account(connection, order_of(connection, event.stream_id).user_id)
+    order = order_of(connection, keys, event.stream_id)
+    user = open_account(connection, keys, order.user_id)
     if user is None:
         return None
     text = TEXT.format(

@@ -13,6 +13,7 @@ from commands.execution import execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.passwords import Passwords
 from commands.work import Asker, Tools
+from event_store.privacy.keyring import Keyring
 from event_store.store import EventStore
 
 ANSWER_SECONDS = 25.0
@@ -32,13 +33,13 @@ class Overdue(msgspec.Struct, frozen=True):
 class SystemActor:
     """Commands run on an event loop in a thread of its own, so that they share group commits."""
 
-    def __init__(self, database_url: str, on_append: Callable[[int], None]) -> None:
+    def __init__(self, database_url: str, keys: Keyring, on_append: Callable[[int], None]) -> None:
         """`on_append` is told the newest position after each append, on the loop's thread."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="system actor", daemon=True
         )
-        self._tools = Tools(EventStore(database_url, on_append=on_append), Passwords())
+        self._tools = Tools(EventStore(database_url, keys=keys, on_append=on_append), Passwords())
 
     def open(self) -> None:
         """Start; Postgres may be away."""

@@ -26,6 +26,7 @@ from commands.users.register_user import CreateAdministrator, create_administrat
 from commands.work import Asker, Tools
 from event_store.store import EventStore
 from tests.daybook.conftest import redis_url
+from tests.event_store.given import keyring
 
 __all__ = ["redis_url"]
 
@@ -53,7 +54,9 @@ async def opened(tools: Tools) -> AsyncIterator[None]:
 def new_tools(
     database_url: str, tell: Callable[[int], None] = lambda _: None, *, door: Door | None = None
 ) -> Tools:
-    return Tools(EventStore(database_url, on_append=tell), Passwords(), door or Door())
+    return Tools(
+        EventStore(database_url, keys=keyring(), on_append=tell), Passwords(), door or Door()
+    )
 
 
 def new_intake(tools: Tools) -> Intake:

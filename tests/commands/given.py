@@ -31,6 +31,7 @@ from domain.order import Order
 from domain.product import Product
 from domain.user import Role, User
 from event_store.store import EventStore
+from tests.event_store.given import keyring
 
 PASSWORD = "correct horse"
 
@@ -53,7 +54,8 @@ ANYONE, STAFF, ADMIN, SYSTEM = map(asking, ("anonymous", "staff", "admin", "syst
 @asynccontextmanager
 async def working_on(database_url: str) -> AsyncIterator[Tools]:
     """Run what commands work with for the length of a block."""
-    store, passwords = EventStore(database_url, on_append=lambda _: None), Passwords()
+    store = EventStore(database_url, keys=keyring(), on_append=lambda _: None)
+    passwords = Passwords()
     await store.open()
     try:
         yield Tools(store, passwords)

@@ -24,7 +24,7 @@ from event_store.store import EventStore
 from event_store.upkeep import forget_old_sign_ins
 from tests.commands.given import ANYONE, PASSWORD, asking, outcomes, registered
 from tests.event_store.asynchronous import on_a_loop
-from tests.event_store.given import rows
+from tests.event_store.given import keyring, rows
 
 LIMIT = FailureLimit(5, timedelta(minutes=15))
 KEY = b"k" * 32
@@ -37,7 +37,7 @@ async def guarded(
 ) -> AsyncIterator[Tools]:
     """Run what commands work with, behind a door of a process's own."""
     records = SignIns(database_url, limit)
-    store, hashes = EventStore(database_url, on_append=lambda _: None), Passwords()
+    store, hashes = EventStore(database_url, keys=keyring(), on_append=lambda _: None), Passwords()
     tools = Tools(store, hashes, Door(records, lambda: keys or (KEY,)))
     await store.open()
     await records.open()

@@ -15,6 +15,7 @@ from daybook.services import services
 from daybook.settings import Settings
 from tests.conftest import address, run
 from tests.event_store.conftest import database_url
+from tests.event_store.given import MASTER_KEY
 from tests.stories.running import folder_for_services
 
 __all__ = ["database_url"]
@@ -48,6 +49,7 @@ def environment(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, 
         "DAYBOOK_DATABASE_URL": database_url,
         "DAYBOOK_REDIS_URL": redis_url,
         "DAYBOOK_DATA_DIR": str(tmp_path / "var"),
+        "DAYBOOK_MASTER_KEY": MASTER_KEY,
     }
 
 

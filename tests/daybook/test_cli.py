@@ -27,7 +27,7 @@ from daybook.settings import Settings
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import registered, working_on
 from tests.daybook.conftest import Told, Typed
-from tests.event_store.given import rows
+from tests.event_store.given import keyring, rows
 
 HEADER = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"
 LINES = [
@@ -322,7 +322,7 @@ def test_processes_that_start_at_once_make_one_first_administrator(
     database_url: str, redis_url: str
 ) -> None:
     """One of them tells the password, and the others come up as well."""
-    found = Services(database_url, redis_url)
+    found = Services(database_url, redis_url, keyring())
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: ensure_first_admin(Settings(), found), range(4)))
     assert [admin.made_up for admin in made if admin] == [True]
@@ -337,7 +337,7 @@ def test_a_first_administrator_whose_address_is_a_customers_is_told(
     asyncio.run(register(database_url, "ada@daybook.example"))
     settings = Settings(admin_email="ada@daybook.example", admin_password="a good password")
     with pytest.raises(ServiceError, match=r"ada@daybook.example .* another DAYBOOK_ADMIN_EMAIL"):
-        ensure_first_admin(settings, Services(database_url, redis_url))
+        ensure_first_admin(settings, Services(database_url, redis_url, keyring()))
 
 
 async def register(database_url: str, email: str) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from commands.work import Asker, Tools
+from commands.work import EMAIL, Asker, Tools
 from daybook.migrate import migrate
 from daybook.operator_commands import operator
 from daybook.order_file import Entry, Rejected, lines_of
@@ -32,11 +32,12 @@ from daybook.order_import import (
 from domain.order import LARGEST_QUANTITY, MOST_LINES
 from domain.user import EmailTaken
 from event_store import appender
+from event_store.privacy.keyring import LOOKUP, hashed
 from event_store.records import StoreUnavailable
 from tests.commands.given import listed, registered, working_on
 from tests.daybook.conftest import Typed
 from tests.event_store.asynchronous import on_a_loop
-from tests.event_store.given import rows
+from tests.event_store.given import everything, keyring, rows
 
 HEADER = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"
 NOON = "2011-03-04T12:00:00"
@@ -89,8 +90,11 @@ def named(database_url: str, name: str) -> list[dict[str, Any]]:
 
 def log(database_url: str) -> set[tuple[Any, ...]]:
     """Return what the log holds, but for the times of recording."""
-    query = "select stream_id, version, name, data::text, actor_role from events"
-    return set(rows(database_url, query))
+    roles = dict(rows(database_url, "select position, actor_role from events"))
+    return {
+        (one.stream_id, one.version, str(one.event), roles[one.position])
+        for one in everything(database_url)
+    }
 
 
 @on_a_loop
@@ -248,7 +252,10 @@ def take_address(database_url: str, user_id: UUID, email: str) -> None:
     """Let an account hold another address; registering refuses addresses that end in .invalid."""
     change = "update unique_claims set value = %s where scope = 'user.email' and stream_id = %s"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        assert connection.execute(change, [email, user_id]).rowcount == 1
+        lookup = keyring().fetch(connection, [LOOKUP])[LOOKUP]
+        assert lookup is not None
+        value = hashed(lookup, EMAIL, email)
+        assert connection.execute(change, [value, user_id]).rowcount == 1
 
 
 @on_a_loop

@@ -38,6 +38,7 @@ def test_every_setting_is_read() -> None:
         database_url="postgres://me:pw@db/daybook?sslmode=require",
         redis_url="rediss://cache:6380/1",
         jwt_secret=SECRET,
+        master_key=f"{SECRET}  {SECRET[::-1]}",
         admin_email="ann@example.org",
         admin_password="correct horse",
         api_processes="2",
@@ -58,6 +59,7 @@ def test_every_setting_is_read() -> None:
         database_url="postgresql://me:pw@db/daybook?sslmode=require",
         redis_url="rediss://cache:6380/1",
         jwt_secret=SECRET,
+        master_key=f"{SECRET} {SECRET[::-1]}",
         admin_email="ann@example.org",
         admin_password="correct horse",
         api_processes=2,
@@ -131,14 +133,28 @@ def test_a_weak_secret_is_refused_and_not_shown(secret: str) -> None:
 
 
 def test_production_needs_a_secret() -> None:
-    (line,) = problems(env="production")
+    (line,) = problems(env="production", master_key=SECRET)
     assert line.startswith("DAYBOOK_JWT_SECRET is missing")
 
 
 def test_a_secret_and_a_file_of_secrets_are_one_too_many() -> None:
     (line,) = problems(jwt_secret=SECRET, jwt_secret_file="/run/secrets/jwt")
     assert "choose one" in line
-    assert read(env="production", jwt_secret_file="/run/secrets/jwt").jwt_secret is None
+    in_file = read(env="production", jwt_secret_file="/run/secrets/jwt", master_key=SECRET)
+    assert in_file.jwt_secret is None
+
+
+def test_production_needs_a_master_key_once() -> None:
+    (line,) = problems(env="production", jwt_secret=SECRET)
+    assert line.startswith("DAYBOOK_MASTER_KEY or DAYBOOK_MASTER_KEY_FILE is missing")
+    (line,) = problems(master_key=SECRET, master_key_file="/run/key")
+    assert line.endswith("are both given: choose one.")
+
+
+@pytest.mark.parametrize("secret", ["short", f"{SECRET} short", "x" * 64, " "])
+def test_a_weak_master_key_is_refused_and_not_shown(secret: str) -> None:
+    (line,) = problems(master_key=secret)
+    assert line.startswith("DAYBOOK_MASTER_KEY=*** is not ")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from daybook.services import Services
 from daybook.settings import Settings
 from tests.api.conftest import ADMIN_EMAIL, PASSWORD, create_admin
 from tests.conftest import address, run
+from tests.event_store.given import MASTER_KEY, keyring
 from tests.projections.given import ALICE, STORY, TEAPOT, append, post
 from tests.stories.running import free_port
 
@@ -48,7 +49,7 @@ def replica(server_url: str, template_database: str) -> Iterator[Replica]:
     url = address(server_url, name)
     append(url, STORY)
     asyncio.run(create_admin(url))
-    with TestClient(build("write", settings(), Services(url, NOWHERE))) as writer:
+    with TestClient(build("write", settings(), Services(url, NOWHERE, keyring()))) as writer:
         credentials = {"email": ADMIN_EMAIL, "password": PASSWORD}
         pair = writer.post("/api/v1/auth/login", json=credentials).json()["data"]
     post(url)
@@ -113,6 +114,7 @@ def test_a_read_side_alone_needs_no_primary_and_migrates_nothing(
         "DAYBOOK_READ_DATABASE_URL": empty_database,
         "DAYBOOK_REDIS_URL": NOWHERE,
         "DAYBOOK_JWT_SECRET": SECRET,
+        "DAYBOOK_MASTER_KEY": MASTER_KEY,
         "DAYBOOK_DATA_DIR": str(tmp_path / "var"),
         "DAYBOOK_PORT": str(port),
     }

@@ -30,6 +30,7 @@ from projections.switched_on import PROJECTIONS
 from tests.commands.given import STAFF
 from tests.commands.test_products import listing
 from tests.event_store.asynchronous import on_a_loop
+from tests.event_store.given import keyring
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -80,7 +81,8 @@ def test_a_request_goes_on_with_the_trace_of_its_caller(
 async def test_a_command_its_append_and_its_posting_are_spans(
     tracer: Tracer, spans: InMemorySpanExporter, database_url: str
 ) -> None:
-    store, passwords = TracedStore(database_url, tracer, on_append=lambda _: None), Passwords()
+    store = TracedStore(database_url, tracer, keys=keyring(), on_append=lambda _: None)
+    passwords = Passwords()
     tools, run = Tools(store, passwords), traced(execute, tracer)
     await store.open()
     try:

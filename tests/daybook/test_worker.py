@@ -29,7 +29,7 @@ from event_store.store import EventStore
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
-from tests.event_store.given import rows
+from tests.event_store.given import keyring, rows
 from tests.valkey import Valkey, until
 
 QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
@@ -100,7 +100,7 @@ def heralding(redis_url: str) -> Iterator[Herald]:
 
 async def sell(database_url: str, tell: Callable[[int], None], skus: list[str]) -> list[UUID]:
     """List products one after the other; return their ids."""
-    store, passwords = EventStore(database_url, on_append=tell), Passwords()
+    store, passwords = EventStore(database_url, keys=keyring(), on_append=tell), Passwords()
     await store.open()
     try:
         return [await listed(Tools(store, passwords), sku) for sku in skus]

@@ -11,10 +11,13 @@ import psycopg
 from domain.order import OrderNoteAdded
 from event_store.appender import Appender
 from event_store.event_types import STORED_AS, Event
+from event_store.privacy.keyring import Keyring
+from event_store.privacy.master_keys import LocalMasterKeys
 from event_store.reading import page
 from event_store.records import Append, Appended, Audit, Claim, Recorded, StreamChange
 
 NAMES = sorted({name for name, _ in STORED_AS})
+MASTER_KEY = "a-master-key-for-tests-0123456789"
 AUDIT = Audit(
     actor_id="alice",
     actor_role="staff",
@@ -24,6 +27,11 @@ AUDIT = Audit(
 )
 
 
+def keyring() -> Keyring:
+    """Return the keys of one process on one database; all of them have the same master key."""
+    return Keyring(LocalMasterKeys(lambda: [MASTER_KEY]))
+
+
 def note(text: str = "hello") -> OrderNoteAdded:
     """Return an event."""
     return OrderNoteAdded(text)
@@ -31,7 +39,7 @@ def note(text: str = "hello") -> OrderNoteAdded:
 
 def change(stream_id: UUID, expected_version: int, *events: Event) -> StreamChange:
     """Return what a command adds to a stream that it has read at a version."""
-    return StreamChange(stream_id, "order", expected_version, events)
+    return StreamChange(stream_id, "order", expected_version, events, subject=stream_id)
 
 
 def command(*changes: StreamChange, claims: Sequence[Claim] = (), audit: Audit = AUDIT) -> Append:
@@ -78,7 +86,7 @@ def rows(database_url: str, query: LiteralString, *values: object) -> list[tuple
 def everything(database_url: str) -> list[Recorded]:
     """Return the whole log."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        return page(connection, 0, 2**62, NAMES)
+        return page(connection, 0, 2**62, NAMES, keyring())
 
 
 def positions(database_url: str) -> list[int]:

@@ -20,7 +20,7 @@ from event_store.records import (
     StoreUnavailable,
 )
 from event_store.store import EventStore
-from tests.event_store.given import AUDIT, change, note, noting
+from tests.event_store.given import AUDIT, change, keyring, note, noting
 from tests.oracle.server import Server, own_postgres
 from tests.stories.running import folder_for_services
 
@@ -45,7 +45,7 @@ def server_in(folder: Path, log_dir: Path | None = None) -> Iterator[Server]:
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[EventStore]:
     """Run an event store for the length of a block."""
-    store = EventStore(database_url, on_append=lambda _: None)
+    store = EventStore(database_url, keys=keyring(), on_append=lambda _: None)
     await store.open()
     try:
         yield store

@@ -234,7 +234,7 @@ async def test_every_audit_column_is_filled(database_url: str) -> None:
     """
     same = ("alice", "staff", "request-1", "correlation-1", 1, asked.command_id, "AddOrderNote")
     assert rows(database_url, query) == [
-        ("order", "order.note_added", 1, *same, when, appended.recorded_at),
+        ("order", "order.note_added", 2, *same, when, appended.recorded_at),
         ("order", "order.delivered", 1, *same, when, appended.recorded_at),
     ]
 

@@ -17,7 +17,7 @@ from event_store.reading import end_of, head, page
 from event_store.records import Claim, StoreUnavailable
 from event_store.store import EventStore
 from tests.event_store.asynchronous import on_a_loop
-from tests.event_store.given import appending, change, command, note, noting
+from tests.event_store.given import appending, change, command, keyring, note, noting
 from tests.event_store.road import open_gate, road_to, swallow
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
@@ -26,7 +26,7 @@ ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 @asynccontextmanager
 async def opened(database_url: str, *, readers: int = 2) -> AsyncIterator[EventStore]:
     """Run an event store for the length of a block."""
-    store = EventStore(database_url, on_append=lambda _: None, readers=readers)
+    store = EventStore(database_url, keys=keyring(), on_append=lambda _: None, readers=readers)
     await store.open()
     try:
         yield store
@@ -75,7 +75,10 @@ async def test_a_page_holds_the_named_events_after_a_position_up_to_another(
         many: list[Event] = [note("1"), OrderDelivered(), note("3"), note("4"), OrderDelivered()]
         appended = await appender.append(command(change(ONE, 0, *many)))
     with connect(database_url, name="test") as connection:
-        assert [e.position for e in page(connection, 1, 4, ["order.note_added"])] == [3, 4]
+        assert [e.position for e in page(connection, 1, 4, ["order.note_added"], keyring())] == [
+            3,
+            4,
+        ]
         assert [e.position for e in page(connection, 0, 9, ["order.delivered"])] == [2, 5]
         assert page(connection, 5, 9, ["order.delivered"]) == []
         assert page(connection, 0, 9, []) == []
@@ -88,9 +91,9 @@ async def test_an_event_that_this_release_does_not_know_is_not_skipped(database_
     async with opened(database_url) as store:
         await store.append(noting(ONE))
         with connect(database_url, name="test") as connection:
-            connection.execute("update events set schema_version = 2")
+            connection.execute("update events set schema_version = 3")
             with pytest.raises(UnknownEvent, match="position 1"):
-                page(connection, 0, 9, ["order.note_added"])
+                page(connection, 0, 9, ["order.note_added"], keyring())
         with pytest.raises(UnknownEvent, match="position 1"):
             await store.load(ONE)
 

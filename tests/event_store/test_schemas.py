@@ -223,10 +223,10 @@ def test_the_command_fails_when_an_event_was_edited(
     tmp_path: Path, edited: str, change: Callable[[str], str], said: str
 ) -> None:
     for room in ("domain", "event_store"):
-        for path in (ROOT / "src" / room).iterdir():
-            if path.is_file():
-                copy = tmp_path / room / path.name
-                copy.parent.mkdir(exist_ok=True)
+        for path in (ROOT / "src" / room).rglob("*"):
+            if path.suffix in {".py", ".json"}:
+                copy = tmp_path / path.relative_to(ROOT / "src")
+                copy.parent.mkdir(exist_ok=True, parents=True)
                 copy.write_bytes(path.read_bytes())
     program = [sys.executable, "-m", "event_store.schemas", "--check"]
     asked = {"cwd": tmp_path, "env": {"PYTHONPATH": str(tmp_path)}, "capture_output": True}

@@ -14,13 +14,12 @@ from event_store.event_types import (
     UnreadableEvent,
 )
 from event_store.loader import Wanted
-from event_store.reading import page
+from event_store.reading import page, stream
 from event_store.schemas import FILE, differences, read
 from event_store.upcasters import Data
-from reactions.recipient import events_of
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.evolved import STORED, TYPES, UPCASTERS, Moved, rule
-from tests.event_store.given import appending, change, command, noting, rows
+from tests.event_store.given import appending, change, command, keyring, noting, rows
 from tests.event_store.test_reading import opened
 
 LEEDS = Moved("Leeds", "GB")
@@ -86,7 +85,7 @@ async def test_streams_and_pages_are_upcast_and_the_bytes_stay(
         assert await store.load(ONE) == [LEEDS] * 3
         with connect(database_url, name="test") as connection:
             assert [one.event for one in page(connection, 0, 9, ["user.moved"])] == [LEEDS] * 3
-            assert events_of(connection, ONE) == [LEEDS] * 3
+            assert stream(connection, ONE, keyring()) == [LEEDS] * 3
         assert rows(database_url, query) == before
 
 
@@ -109,7 +108,7 @@ async def test_what_is_appended_to_an_old_stream_has_the_newest_version(
     ("name", "version", "said"),
     [
         ("order.gift_wrapped", 1, r"order\.gift_wrapped version 1 at position 2: a newer release"),
-        ("order.note_added", 2, r"order\.note_added version 2 at position 2: a newer release"),
+        ("order.note_added", 3, r"order\.note_added version 3 at position 2: a newer release"),
     ],
 )
 async def test_a_stream_with_an_event_of_a_newer_release_is_refused_and_no_other(

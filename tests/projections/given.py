@@ -18,7 +18,7 @@ from projections.engine import Pages, catch_up
 from projections.projection import Projection, Row, Rows, fold_page
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import ALICE, BOB, LANTERN, NOON, ORDER, TEAPOT, pounds
-from tests.event_store.given import appending, command
+from tests.event_store.given import appending, command, keyring
 
 SESSION = UUID("01900000-0000-7000-8000-000000005e55")
 OTHER_SESSION = UUID("01900000-0000-7000-8000-000000005e56")
@@ -115,7 +115,7 @@ def post(database_url: str, *projections: Projection) -> None:
     """Bring views up to date, all of them if none is named."""
     with connect(database_url, name="test") as connection:
         for projection in projections or PROJECTIONS.values():
-            catch_up(connection, projection, Pages([projection]))
+            catch_up(connection, projection, Pages([projection], keyring()))
 
 
 def stored(connection: Connection[TupleRow], table: Table) -> list[Row]:

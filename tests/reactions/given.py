@@ -15,6 +15,7 @@ from commands.work import Tools
 from reactions.mailing import Outlet
 from reactions.reactor import Reactor
 from tests.commands.given import asking, listed, placed, registered
+from tests.event_store.given import keyring
 
 WINDOW = timedelta(minutes=30)
 
@@ -24,7 +25,9 @@ def reacting(
     database_url: str, outlet: Outlet, payment_window: timedelta = WINDOW
 ) -> Iterator[Reactor]:
     """Open a reactor for the length of a block."""
-    reactor = Reactor(database_url, outlet, payment_window, on_append=lambda _: None)
+    reactor = Reactor(
+        database_url, outlet, payment_window, keys=keyring(), on_append=lambda _: None
+    )
     reactor.open()
     try:
         yield reactor

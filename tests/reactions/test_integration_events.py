@@ -19,6 +19,7 @@ from reactions.mail_folder import MailFolder
 from reactions.publishing import Publisher
 from reactions.reactor import Reactor
 from tests.domain.given import ALICE, NOON, ORDER, TEAPOT, pounds
+from tests.event_store.given import keyring
 from tests.projections.given import STORY, Story, append
 from tests.reactions.given import WINDOW, rows, running
 from tests.valkey import Valkey, until
@@ -264,7 +265,12 @@ def test_two_workers_publish_each_event_once_and_in_order(
     def reactor() -> Reactor:
         stream = EventStream(valkey.url, 100_000)
         made = Reactor(
-            database_url, MailFolder(tmp_path), WINDOW, stream=stream, on_append=lambda _: None
+            database_url,
+            MailFolder(tmp_path),
+            WINDOW,
+            keys=keyring(),
+            stream=stream,
+            on_append=lambda _: None,
         )
         made.open()
         return made

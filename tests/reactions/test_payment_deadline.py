@@ -28,6 +28,7 @@ from tests.commands.given import (
     working_on,
 )
 from tests.event_store.asynchronous import on_a_loop
+from tests.event_store.given import keyring
 from tests.reactions.given import (
     finish,
     names_in_log,
@@ -168,7 +169,7 @@ async def test_a_crash_between_cancellation_and_note_is_harmless(
         order_id = await ordered(tools)
     with connect(database_url, name="test") as connection:
         note_deadlines(connection, AT_ONCE)
-    actor = SystemActor(database_url, on_append=lambda _: None)
+    actor = SystemActor(database_url, keyring(), on_append=lambda _: None)
     actor.open()
     assert actor.cancel_unpaid([Overdue(order_id, 4, "c")]) == [None]
     actor.close()

@@ -40,7 +40,7 @@ async def log_in(work: Work, request: LogIn) -> SignedIn:
     """
     door = work.tools.door
     await door.check(request.email, request.origin)
-    user_id = await work.tools.store.find(EMAIL, email_key(request.email))
+    user_id = await work.tools.store.find(EMAIL, email_key(request.email), personal=True)
     # Proven, or a refusal would be decided twice, and a second hash tells that there is an account.
     user = await work.find(USER, user_id or NOBODY, proven=True)
     password_hash = user.password_hash if user else None

@@ -23,6 +23,7 @@ from projections.engine import Pages, catch_up
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
 from tests.api.conftest import Client, Person, create_admin, new_intake, new_tools, opened, register
+from tests.event_store.given import keyring
 
 Post = Callable[[], None]
 
@@ -33,7 +34,7 @@ def new_app(
     """Put both sides together."""
     views, trail = Views(database_url), Trail(database_url)
     revocations = Revocations(database_url)
-    hub = Hub(NewsReader(database_url), revocations)
+    hub = Hub(NewsReader(database_url, keyring()), revocations)
 
     def told(position: int) -> None:
         hub.wake(position)
@@ -71,7 +72,7 @@ def post(database_url: str) -> Post:
     def up_to_date() -> None:
         with connect(database_url, name="test") as connection:
             for projection in PROJECTIONS.values():
-                catch_up(connection, projection, Pages([projection]))
+                catch_up(connection, projection, Pages([projection], keyring()))
 
     return up_to_date
 

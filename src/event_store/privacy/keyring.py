@@ -1,0 +1,155 @@
+"""The keys of subjects: made, wrapped and stored once, remembered by a process for a while."""
+
+import asyncio
+import hmac
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import TupleRow
+
+from event_store.privacy.master_keys import KEY_BYTES, MasterKeys, Wrapped
+
+# Whose key hashes what has to be found without being readable; version 8, ends in "lookup".
+LOOKUP = UUID("00000000-0000-8000-8000-6c6f6f6b7570")
+
+MOST_KEYS = 20_000
+# A key that was destroyed elsewhere is gone from every process's memory after so long.
+REMEMBERED_SECONDS = 30.0
+
+FETCH = "select subject_id, master, wrapped from subject_keys where subject_id = any(%b::uuid[])"
+
+# In one order, so that two processes that make keys for the same subjects cannot block each other.
+MAKE = """
+insert into subject_keys (subject_id, master, wrapped)
+select * from unnest(%b::uuid[], %b::text[], %b::bytea[]) order by 1
+    on conflict (subject_id) do nothing
+"""
+
+
+class Key(NamedTuple):
+    """A subject's key."""
+
+    secret: bytes
+    cipher: AESGCM
+
+
+Keys = Mapping[UUID, Key | None]
+"""Keys by subject, None for those who are forgotten; who never had a key is not in it."""
+
+
+class NoMasterKey(Exception):  # noqa: N818 - reads as what was found
+    """Something personal was to be stored or read by a process that was given no master key."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no master key here, and personal data needs one.")
+
+
+class Keyring:
+    """The keys that a process knows: for any thread, and for any event loop."""
+
+    def __init__(self, master: MasterKeys | None) -> None:
+        """Without a master key it is good for whatever is not personal."""
+        self._master = master
+        self._lock = threading.Lock()
+        self._known: OrderedDict[UUID, tuple[float, Key | None]] = OrderedDict()
+        self.lookup: Key | None = None
+
+    @property
+    def master(self) -> MasterKeys:
+        """What wraps the keys."""
+        if self._master is None:
+            raise NoMasterKey
+        return self._master
+
+    def known(self, subjects: Iterable[UUID]) -> dict[UUID, Key | None]:
+        """Return what is remembered of some subjects."""
+        oldest = time.monotonic() - REMEMBERED_SECONDS
+        found: dict[UUID, Key | None] = {}
+        with self._lock:
+            for subject in subjects:
+                remembered = self._known.get(subject)
+                if remembered is not None and remembered[0] > oldest:
+                    self._known.move_to_end(subject)
+                    found[subject] = remembered[1]
+        return found
+
+    def forget(self, subject: UUID) -> None:
+        """Forget a subject's key, which was destroyed."""
+        with self._lock:
+            self._known.pop(subject, None)
+
+    def fetch(self, connection: Connection[TupleRow], subjects: Iterable[UUID]) -> Keys:
+        """Return the keys of some subjects, with a query for those that are not remembered."""
+        wanted = set(subjects)
+        if not wanted:
+            return {}
+        found = self.known(wanted)
+        if missing := wanted - found.keys():
+            rows = connection.execute(FETCH, [list(missing)], prepare=True).fetchall()
+            found |= self._learned(rows)
+        return found
+
+    async def fetch_async(
+        self, connection: AsyncConnection[TupleRow], subjects: Iterable[UUID]
+    ) -> Keys:
+        """Return the keys of some subjects, with a query for those that are not remembered."""
+        wanted = set(subjects)
+        if not wanted:
+            return {}
+        found = self.known(wanted)
+        if missing := wanted - found.keys():
+            cursor = await connection.execute(FETCH, [list(missing)], prepare=True)
+            found |= await asyncio.to_thread(self._learned, await cursor.fetchall())
+        return found
+
+    async def make_async(
+        self, connection: AsyncConnection[TupleRow], subjects: Iterable[UUID]
+    ) -> Keys:
+        """Return the keys of some subjects; who has none, and is not forgotten, gets one.
+
+        It is on disk on return: no event can come to be whose key is lost.
+        """
+        found = dict(await self.fetch_async(connection, subjects))
+        if missing := set(subjects) - found.keys():
+            new = {subject: os.urandom(KEY_BYTES) for subject in missing}
+            wrapped = await asyncio.to_thread(self.master.wrap, new)
+            columns = [list(column) for column in zip(*wrapped, strict=True)]
+            await connection.execute(MAKE, columns, prepare=True)
+            found |= await self.fetch_async(connection, missing)  # another may have been faster
+        return found
+
+    async def lookup_async(self, connection: AsyncConnection[TupleRow]) -> Key:
+        """Return the key that hashes what has to be found, the same for ever; it is made once."""
+        if self.lookup is None:
+            self.lookup = (await self.make_async(connection, [LOOKUP]))[LOOKUP]
+        assert self.lookup is not None  # noqa: S101 - nobody forgets this one
+        return self.lookup
+
+    def _learned(self, rows: list[tuple[Any, ...]]) -> dict[UUID, Key | None]:
+        wrapped = [Wrapped(*row) for row in rows if row[2] is not None]
+        secrets = self.master.unwrap(wrapped) if wrapped else {}
+        found: dict[UUID, Key | None] = {row[0]: None for row in rows}
+        found |= {subject: Key(secret, AESGCM(secret)) for subject, secret in secrets.items()}
+        now = time.monotonic()
+        with self._lock:
+            for subject, key in found.items():
+                self._known[subject] = (now, key)
+                self._known.move_to_end(subject)
+            while len(self._known) > MOST_KEYS:
+                self._known.popitem(last=False)
+        return found
+
+
+NO_KEYS = Keyring(None)
+
+
+def hashed(lookup: Key, scope: str, value: str) -> str:
+    """Return what stands for a value that has to be found: nobody without the key can guess it."""
+    return "hmac:" + hmac.digest(lookup.secret, f"{scope}\0{value}".encode(), "sha256").hex()

@@ -1,0 +1,1 @@
+"""Tests of how personal fields are kept in the log."""
