@@ -39,6 +39,7 @@ from daybook.master_key import keyring
 from daybook.metrics import Metrics
 from daybook.migrate import newest_revision
 from daybook.observation import Observation, observed
+from daybook.reaction_desk import ReactionDesk
 from daybook.services import Services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import KeyRing
@@ -177,7 +178,8 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
             passwords.close()
 
     intake = Intake(Tools(store, passwords, door), memory, observation.execute)
-    return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
+    provided = {"intake": intake, "reaction_desk": ReactionDesk(services.database_url)}
+    return Parts(write.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
 def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
@@ -195,7 +197,12 @@ def reading(database_url: str, trail: Trail, hub: Hub) -> Parts:
             with on_stop_signal(hub.stop):
                 yield
 
-    provided = {"views": demands.views_for_each(views), "trail": trail, "hub": hub}
+    provided = {
+        "views": demands.views_for_each(views),
+        "trail": trail,
+        "hub": hub,
+        "reaction_desk": ReactionDesk(database_url),
+    }
     return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 
 

@@ -36,6 +36,9 @@ WHO = {
     ("POST", "/api/v1/orders/{order_id:str}/cancellation"): BUYERS,
     ("POST", "/api/v1/orders/{order_id:str}/refund"): STAFF,
     ("POST", "/api/v1/orders/{order_id:str}/notes"): STAFF,
+    ("POST", "/api/v1/reactions/{reaction:str}/failures/retry"): {"admin"},
+    ("POST", "/api/v1/reactions/{reaction:str}/failures/{position:int}/retry"): {"admin"},
+    ("POST", "/api/v1/reactions/{reaction:str}/failures/{position:int}/skip"): {"admin"},
 }
 
 
@@ -65,6 +68,7 @@ def test_only_those_listed_get_past_the_door(
     where = path.removeprefix("/api/v1")
     for name in ("user_id", "product_id", "order_id"):
         where = where.replace(f"{{{name}:str}}", str(uuid4()))
+    where = where.replace("{reaction:str}", "welcome_mail").replace("{position:int}", "1")
     # A body that is never valid: whoever gets past the door is told so, and nothing is done.
     for role, person in people.items():
         status = person.ask(method, where, {"?": 1}).status_code

@@ -31,6 +31,10 @@ WHO = {
     "/api/v1/audit/proofs/consistency": AUDITORS,
     "/api/v1/orders/{order_id:str}/events": SIGNED_IN,
     "/api/v1/feed": STAFF,
+    "/api/v1/reactions": {"admin"},
+    "/api/v1/reactions/{reaction:str}": {"admin"},
+    "/api/v1/reactions/{reaction:str}/failures": {"admin"},
+    "/api/v1/reactions/{reaction:str}/failures/{position:int}": {"admin"},
 }
 
 
@@ -46,6 +50,7 @@ def test_only_those_listed_get_past_the_door(  # noqa: PLR0913, PLR0917 - a pers
     where = path.removeprefix("/api/v1")
     for name in ("user_id", "product_id", "order_id"):
         where = where.replace(f"{{{name}:str}}", str(uuid4()))
+    where = where.replace("{reaction:str}", "welcome_mail").replace("{position:int}", "1")
     # A parameter that is never valid: whoever gets past the door is told so, or finds nothing.
     for role, person in people.items():
         status = person.ask("GET", f"{where}?fields=no").status_code
