@@ -127,6 +127,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         told=counting.limited("default"),
         around=observation.layers,
         addresses=Addresses(settings.trusted_proxies),
+        origins=settings.cors_origins,
         exception_handlers={
             kind: handle for one in sides for kind, handle in one.exception_handlers.items()
         },
