@@ -103,7 +103,7 @@ class TooManyFailures(Refusal):
     code = "RATE_LIMITED"
     sentence = "Too many sign-ins failed: try again later."
 
-    def __init__(self, most: int, span: int, wait: float) -> None:
+    def __init__(self, most: int = 0, span: int = 0, wait: float = 0) -> None:
         super().__init__()
         self.most, self.span, self.wait = most, span, wait
 
@@ -121,7 +121,7 @@ class RefreshReused(Refusal):
     code = "REFRESH_REUSED"
     sentence = "This refresh token was used before, so the session was ended: sign in again."
 
-    def __init__(self, user_id: UUID, session_id: UUID) -> None:
+    def __init__(self, user_id: UUID | None = None, session_id: UUID | None = None) -> None:
         super().__init__()
         self.user_id, self.session_id = user_id, session_id
 

@@ -57,6 +57,7 @@ VIEWS = {path: who for (method, path), who in ROUTES.items() if method == "GET"}
 OUTSIDE = {
     ("GET", "/health/live"): EVERYBODY,
     ("GET", "/health/ready"): EVERYBODY,
+    ("GET", "/metrics"): EVERYBODY,
     ("GET", "/openapi.json"): EVERYBODY,
     ("GET", "/docs"): EVERYBODY,
     ("GET", "/docs/docs.js"): EVERYBODY,
