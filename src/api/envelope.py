@@ -39,6 +39,14 @@ class Pagination(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     total_is_estimate: bool = False
 
 
+class CursorPagination(msgspec.Struct, frozen=True):
+    """Where to go on: the cursors of what follows and of what comes before, null at the ends."""
+
+    next: str | None
+    prev: str | None
+    limit: int
+
+
 class Success(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
     """What a request led to."""
 
@@ -53,6 +61,15 @@ class Page(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
     success: Literal[True] = True
     data: list[Data]
     pagination: Pagination
+    meta: Meta
+
+
+class Stretch(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
+    """A part of a list, with the cursors of its neighbours."""
+
+    success: Literal[True] = True
+    data: list[Data]
+    pagination: CursorPagination
     meta: Meta
 
 

@@ -1,5 +1,6 @@
-"""The OpenAPI document and the page that shows it, all of it served from here."""
+"""The OpenAPI documents and the page that shows them, all of it served from here."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from api.examples import example, failures
 from api.negotiation import Problem
+from api.versions import first_version, second_version
 
 Schema = dict[str, Any]
 
@@ -70,8 +73,12 @@ def openapi_config(version: str) -> OpenAPIConfig:
 
 
 def documentation() -> list[HTTPRouteHandler]:
-    """Return the routes of the document and its page."""
-    return [document(), *(asset(*one) for one in PAGES)]
+    """Return the routes of the documents and their page."""
+    documents = [document(*one) for one in DOCUMENTS]
+    return [*documents, *(asset(*one) for one in PAGES)]
+
+
+DOCUMENTS = (("/openapi.json", first_version), ("/openapi-v2.json", second_version))
 
 
 PAGES = (
@@ -81,14 +88,14 @@ PAGES = (
 )
 
 
-def document() -> HTTPRouteHandler:
-    """Return the route of the document, which is made at the first request."""
+def document(path: str, version: Callable[[Schema], Schema]) -> HTTPRouteHandler:
+    """Return the route of a document, which is made at the first request."""
 
     @lru_cache(1)
     def encoded(app: Litestar) -> bytes:
-        return msgspec.json.encode(completed(app.openapi_schema.to_schema()))
+        return msgspec.json.encode(version(completed(app.openapi_schema.to_schema())))
 
-    @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+    @get(path, include_in_schema=False, sync_to_thread=False, name=path)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
         return Response(encoded(request.app), media_type=MediaType.JSON)
 
@@ -103,23 +110,32 @@ def completed(document: Schema) -> Schema:
         for method, operation in operations.items():
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 close(body["schema"], schemas)
+                body["examples"] = {"example": {"value": example(body["schema"], schemas)}}
             if method != "get" and "{" in path:
                 operation.setdefault("parameters", []).append(IF_MATCH)
             if method != "get" and "/auth/" not in path:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             for status, response in operation["responses"].items():
-                if is_failure(response):
-                    response["content"][PROBLEM] = {"schema": {"$ref": f"{REF}Problem"}}
+                if status in BODILESS:
+                    response.pop("content", None)
+                illustrate(response, schemas)
                 response["headers"] = headers_of(method, status) | response.get("headers", {})
     return document
 
 
-def is_failure(response: Schema) -> bool:
-    """Tell whether a documented answer is an error."""
-    shown = response.get("content", {}).get("application/json", {}).get("schema", {})
-    return str(shown.get("$ref", "")).endswith("/Failure")
+def illustrate(response: Schema, schemas: Schema) -> None:
+    """Give an answer its examples, and an error its other form."""
+    for content in [*response.get("content", {}).values()]:
+        if content["schema"].get("$ref") == f"{REF}Failure":
+            codes = response["description"]
+            content["examples"] = failures(codes, as_problem=False)
+            problem = {"schema": {"$ref": f"{REF}Problem"}}
+            response["content"][PROBLEM] = problem | {"examples": failures(codes, as_problem=True)}
+        else:
+            content["examples"] = {"example": {"value": example(content["schema"], schemas)}}
 
 
+BODILESS = ("204", "304")
 REF = "#/components/schemas/"
 PROBLEM = "application/problem+json"
 IF_MATCH: Schema = {
@@ -140,7 +156,7 @@ HEADERS = {
     "Idempotency-Replayed": "true: this is the answer to an earlier request with the same key.",
     "ETag": "The version of the resource, in quotes.",
     "Daybook-Position": "Where in the log a view must be to show it.",
-    "Location": "Where the new resource is, or how far what was asked for has come.",
+    "Location": "Where the new resource is.",
     "WWW-Authenticate": "How to sign in (RFC 6750).",
     "Retry-After": "Seconds to wait.",
     "RateLimit-Policy": "How many requests (q) are taken in so many seconds (w).",
@@ -157,7 +173,7 @@ def headers_of(method: str, status: str) -> Schema:
     }.get(status, [])
     if method != "get" and status.startswith("2"):
         names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
-        names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
+        names += ["Location"] if status == "201" else []
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 

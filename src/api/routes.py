@@ -19,6 +19,7 @@ from api.request import ApiRequest
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 V1 = "/api/v1"
+V2 = "/api/v2"
 # Whoever watches Daybook asks often, from one address, and must be able to when all else is busy.
 UNCOUNTED = ("/health/", "/metrics")
 SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
@@ -39,11 +40,12 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
     query: Collection[str] = (),
     answers: Mapping[int, ResponseSpec] = NO_ANSWERS,
     operation: type[Operation] = Operation,
+    succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a handler with its full path; `credentials` False: an access token is not looked at.
 
     `query` are parameters that the handler reads by itself; `answers` by status and `operation`
-    document what its signature does not say.
+    document what its signature does not say; `succeeded` says that version 2 answers otherwise.
     Nobody has to be told twice: permission, documentation and error answers come from here.
     """
 
@@ -66,7 +68,13 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
             responses={**answers, **documented(codes)},
             operation_class=operation,
             security=[{"bearer": []}] if who else [],
-            opt={"who": who, "credentials": credentials, "declared": True, "query": query},
+            opt={
+                "who": who,
+                "credentials": credentials,
+                "declared": True,
+                "query": query,
+                "succeeded": succeeded,
+            },
         )
         return declared(handle)
 

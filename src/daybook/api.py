@@ -24,6 +24,7 @@ from api.health import Check, Report, health
 from api.limiter import Limit, Limiter, Told
 from api.metrics import metrics
 from api.read import demands
+from api.read.cursors import Cursors
 from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
@@ -39,7 +40,6 @@ from daybook.master_key import keyring
 from daybook.metrics import Metrics
 from daybook.migrate import newest_revision
 from daybook.observation import Observation, observed
-from daybook.reaction_desk import ReactionDesk
 from daybook.services import Services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import KeyRing
@@ -109,7 +109,8 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         door = Door(records, derived(ring, b"accounts"))
         sides.append(writing(services, memory, records, door, hub.wake, observation))
     if side != "write":
-        sides.append(reading(read_url, Trail(services.database_url), hub))
+        cursors = Cursors(derived(ring, b"cursors"))
+        sides.append(reading(read_url, Trail(services.database_url), hub, cursors))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -127,7 +128,6 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         told=counting.limited("default"),
         around=observation.layers,
         addresses=Addresses(settings.trusted_proxies),
-        origins=settings.cors_origins,
         exception_handlers={
             kind: handle for one in sides for kind, handle in one.exception_handlers.items()
         },
@@ -179,8 +179,7 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
             passwords.close()
 
     intake = Intake(Tools(store, passwords, door), memory, observation.execute)
-    provided = {"intake": intake, "reaction_desk": ReactionDesk(services.database_url)}
-    return Parts(write.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
+    return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
 def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
@@ -188,7 +187,7 @@ def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
-def reading(database_url: str, trail: Trail, hub: Hub) -> Parts:
+def reading(database_url: str, trail: Trail, hub: Hub, cursors: Cursors) -> Parts:
     """Return the parts that show views, perhaps those of a replica, and answer auditors."""
     views = Views(database_url)
 
@@ -200,9 +199,9 @@ def reading(database_url: str, trail: Trail, hub: Hub) -> Parts:
 
     provided = {
         "views": demands.views_for_each(views),
+        "cursors": cursors,
         "trail": trail,
         "hub": hub,
-        "reaction_desk": ReactionDesk(database_url),
     }
     return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 

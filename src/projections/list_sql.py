@@ -111,6 +111,13 @@ def source_of(listing: Listing, shape: Shape) -> Source:
     return Source(listing.rows, keys, order, len(listing.tie), listing.rows)
 
 
+@lru_cache(maxsize=1_000)
+def place_types(listing: Listing, sort_by: str) -> tuple[type[Any], ...]:
+    """Return the types of what a place in a list consists of."""
+    source = source_of(listing, Shape((), sort_by, descending=False))
+    return tuple(one.type.python_type for one in source.order)
+
+
 def ordered(source: Source, shape: Shape) -> Select[Any]:
     """Return the rows in order, as many as wanted: of a table only the keys."""
     labels = [one.label(f"by_{n}") for n, one in enumerate(source.order[: -source.ties])]

@@ -189,6 +189,19 @@ class OrderView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     version: int
 
 
+class HistoryView(msgspec.Struct, frozen=True):
+    """When an order came to a state."""
+
+    status: order.Status
+    at: datetime
+
+
+class OrderV2View(OrderView, frozen=True, rename="camel", kw_only=True):
+    """An order with all states that it has come through, the oldest first."""
+
+    history: list[HistoryView]
+
+
 ITEMS = msgspec.json.Decoder(list[ItemView])
 PAYMENT = msgspec.json.Decoder(PaymentView)
 SHIPMENT = msgspec.json.Decoder(ShipmentView)
@@ -198,23 +211,47 @@ NOTES = msgspec.json.Decoder(list[NoteView])
 
 def order_view(row: Row, *, for_staff: bool) -> OrderView:
     """Show a row; only staff see the notes."""
-    return OrderView(
-        id=row["id"],
-        user_id=row["user_id"],
-        status=row["status"],
-        reference=row["reference"],
-        total=money_view(row["total"], row["currency"]),
-        items=ITEMS.decode(row["lines"]),
-        placed_at=row["placed_at"],
-        updated_at=row["updated_at"],
-        payment=row["payment"] and PAYMENT.decode(row["payment"]),
-        shipment=row["shipment"] and SHIPMENT.decode(row["shipment"]),
-        delivered_at=row["delivered_at"],
-        cancellation=row["cancellation"] and REASON.decode(row["cancellation"]),
-        refund=row["refund"] and REASON.decode(row["refund"]),
-        notes=NOTES.decode(row["notes"]) if for_staff else msgspec.UNSET,
-        version=row["version"],
-    )
+    return OrderView(**order_fields(row, for_staff=for_staff))
+
+
+def order_v2_view(row: Row, *, for_staff: bool) -> OrderV2View:
+    """Show a row in version 2."""
+    shown = order_fields(row, for_staff=for_staff)
+    return OrderV2View(**shown, history=history(OrderView(**shown)))
+
+
+def order_fields(row: Row, *, for_staff: bool) -> Row:
+    """Return what a row shows."""
+    return {
+        "id": row["id"],
+        "user_id": row["user_id"],
+        "status": row["status"],
+        "reference": row["reference"],
+        "total": money_view(row["total"], row["currency"]),
+        "items": ITEMS.decode(row["lines"]),
+        "placed_at": row["placed_at"],
+        "updated_at": row["updated_at"],
+        "payment": row["payment"] and PAYMENT.decode(row["payment"]),
+        "shipment": row["shipment"] and SHIPMENT.decode(row["shipment"]),
+        "delivered_at": row["delivered_at"],
+        "cancellation": row["cancellation"] and REASON.decode(row["cancellation"]),
+        "refund": row["refund"] and REASON.decode(row["refund"]),
+        "notes": NOTES.decode(row["notes"]) if for_staff else msgspec.UNSET,
+        "version": row["version"],
+    }
+
+
+def history(shown: OrderView) -> list[HistoryView]:
+    """Return the states that an order has come through; it comes to each of them once."""
+    reached: list[tuple[order.Status, datetime | None]] = [
+        ("placed", shown.placed_at),
+        ("paid", shown.payment.at if shown.payment else None),
+        ("shipped", shown.shipment.at if shown.shipment else None),
+        ("delivered", shown.delivered_at),
+        ("cancelled", shown.cancellation.at if shown.cancellation else None),
+        ("refunded", shown.refund.at if shown.refund else None),
+    ]
+    return [HistoryView(status, at) for status, at in reached if at is not None]
 
 
 LISTING = Listing(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -10,8 +11,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from domain import order, session, user
 from event_store.records import Recorded
+from projections.amounts import MoneyView, plain_digits
 from projections.listing import Listing, as_is, containing
 from projections.projection import Place, Projection, Row, Rows
+from projections.sales import booking_of
 
 USERS = Table(
     "users_v1",
@@ -27,7 +30,17 @@ USERS = Table(
     Column("last_login_at", DateTime(timezone=True)),
     Column("sessions", JSONB),  # session id -> when it expires
     Column("orders", Integer),
+    Column("spent", JSONB),  # currency -> the sum of all orders but those undone
+    Column("last_order", JSONB),
 )
+
+
+class LastOrderView(msgspec.Struct, frozen=True, rename="camel"):
+    """The order that was placed last, as it is stored."""
+
+    id: UUID
+    placed_at: datetime
+    total: MoneyView
 
 
 def needs(recorded: Recorded) -> Iterable[Place]:
@@ -38,22 +51,25 @@ def needs(recorded: Recorded) -> Iterable[Place]:
 def subject(recorded: Recorded) -> UUID:
     """Return the user whom an event is about."""
     event = recorded.event
-    if isinstance(event, session.Event | order.OrderPlaced | order.OrderImported):
+    if isinstance(event, session.Event):
         return event.user_id
-    return recorded.stream_id
+    booking = booking_of(recorded)
+    return booking[0].user_id if booking else recorded.stream_id
 
 
 def fold(rows: Rows, recorded: Recorded) -> None:
     """Move one user's row."""
     event = recorded.event
+    if isinstance(event, order.OrderRefunded) and event.sale is None:
+        return  # it was taken out when it was cancelled
     if isinstance(event, user.UserRegistered | user.UserImported):
         rows.put(USERS, new_row(recorded, event))
         return
     row = rows.change(USERS, subject(recorded))
     if isinstance(event, session.Event):
         fold_session(row, recorded, event)
-    elif isinstance(event, order.OrderPlaced | order.OrderImported):
-        row["orders"] += 1
+    elif booking := booking_of(recorded):
+        fold_order(row, recorded, *booking)
     else:
         fold_account(row, recorded)
         row["version"] = recorded.version
@@ -74,7 +90,26 @@ def new_row(recorded: Recorded, event: user.UserRegistered | user.UserImported) 
         "last_login_at": None,
         "sessions": {},
         "orders": 0,
+        "spent": {},
+        "last_order": None,
     }
+
+
+def fold_order(row: Row, recorded: Recorded, sale: order.Sale, sign: int) -> None:
+    """Count an order that was placed (1), or take back what one has cost (-1)."""
+    currency = sale.total.currency
+    spent = Decimal(row["spent"].get(currency, "0")) + sign * sale.total.amount
+    row["spent"] = {**row["spent"], currency: plain_digits(spent, currency)}
+    if sign < 0:
+        return
+    row["orders"] += 1
+    last = row["last_order"]
+    if last is None or datetime.fromisoformat(last["placedAt"]) <= sale.placed_at:
+        row["last_order"] = {
+            "id": str(recorded.stream_id),
+            "placedAt": sale.placed_at.isoformat(),
+            "total": {"amount": plain_digits(sale.total.amount, currency), "currency": currency},
+        }
 
 
 def fold_account(row: Row, recorded: Recorded) -> None:
@@ -122,6 +157,8 @@ PROJECTION = Projection(
         session.SessionEnded,
         order.OrderPlaced,
         order.OrderImported,
+        order.OrderCancelled,
+        order.OrderRefunded,
     ],
     needs=needs,
     fold=fold,
@@ -149,6 +186,27 @@ class AdminUserView(UserView, frozen=True, rename="camel", kw_only=True):
     orders: int
 
 
+class OrderSummaryView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A user's orders; `totalSpent`, by currency, is without those cancelled or refunded since."""
+
+    count: int
+    total_spent: list[MoneyView]
+    last_order: LastOrderView | None
+
+
+class UserV2View(UserView, frozen=True, rename="camel", kw_only=True):
+    """A user and their orders in short."""
+
+    order_summary: OrderSummaryView
+
+
+class AdminUserV2View(UserV2View, frozen=True, rename="camel", kw_only=True):
+    """The same as administrators see it; `sessions` counts those that have not expired."""
+
+    last_login_at: datetime | None
+    sessions: int
+
+
 def user_view(row: Row) -> UserView:
     """Show a row to staff."""
     return UserView(**{name: row[name] for name in UserView.__struct_fields__})
@@ -157,11 +215,46 @@ def user_view(row: Row) -> UserView:
 SESSIONS = msgspec.json.Decoder(dict[str, datetime])
 
 
+SPENT = msgspec.json.Decoder(dict[str, str])
+LAST_ORDER = msgspec.json.Decoder(LastOrderView)
+
+
 def admin_view(row: Row, now: datetime) -> AdminUserView:
     """Show a row to an administrator."""
-    open_ones = [end for end in SESSIONS.decode(row["sessions"]).values() if end > now]
     shown = {name: row[name] for name in AdminUserView.__struct_fields__}
-    return AdminUserView(**shown | {"sessions": len(open_ones)})
+    return AdminUserView(**shown | {"sessions": open_sessions(row, now)})
+
+
+def open_sessions(row: Row, now: datetime) -> int:
+    """Count the sessions of a row that have not expired."""
+    return sum(end > now for end in SESSIONS.decode(row["sessions"]).values())
+
+
+def order_summary(row: Row) -> OrderSummaryView:
+    """Return the orders of a row in short."""
+    spent = sorted(SPENT.decode(row["spent"]).items())
+    return OrderSummaryView(
+        count=row["orders"],
+        total_spent=[MoneyView(amount, currency) for currency, amount in spent],
+        last_order=row["last_order"] and LAST_ORDER.decode(row["last_order"]),
+    )
+
+
+def user_v2_view(row: Row) -> UserV2View:
+    """Show a row in version 2."""
+    shown = {name: row[name] for name in UserView.__struct_fields__}
+    return UserV2View(**shown, order_summary=order_summary(row))
+
+
+def admin_v2_view(row: Row, now: datetime) -> AdminUserV2View:
+    """Show a row to an administrator in version 2."""
+    shown = {name: row[name] for name in UserView.__struct_fields__}
+    return AdminUserV2View(
+        **shown,
+        order_summary=order_summary(row),
+        last_login_at=row["last_login_at"],
+        sessions=open_sessions(row, now),
+    )
 
 
 LISTING = Listing(

@@ -1,4 +1,4 @@
-// Shows /openapi.json and sends requests to try it. No libraries, nothing from other hosts.
+// Shows an OpenAPI document (?version=2: the second one) and sends requests to try it. No libraries, nothing from other hosts.
 "use strict";
 
 const make = (tag, text, ...children) => {
@@ -102,7 +102,8 @@ const show = (specification) => {
   document.getElementById("operations").replaceChildren(...groups.values());
 };
 
-fetch("/openapi.json")
+const second = new URLSearchParams(location.search).get("version") === "2";
+fetch(second ? "/openapi-v2.json" : "/openapi.json")
   .then((response) => response.json())
   .then(show)
   .catch((error) => { document.getElementById("operations").textContent = `The document cannot be shown: ${error}`; });

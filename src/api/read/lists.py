@@ -16,15 +16,20 @@ LARGEST_PAGE = 100
 DEEPEST_ROW = 10_000  # ASVS 2.4.1: whoever wants more follows version 2's cursors
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What a client asks of a list; `fields` None: all of them."""
+class AskedOfAny(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks of any list; `fields` None: all of them."""
 
     filters: dict[str, Any]
     sort_by: str
     descending: bool
-    page: int
     limit: int
     fields: tuple[str, ...] | None
+
+
+class Asked(AskedOfAny, frozen=True, kw_only=True):
+    """What a client asks of a list in pages."""
+
+    page: int
 
     @property
     def wanted(self) -> listing.Request:
@@ -49,34 +54,45 @@ class ListQuery:
     ) -> None:
         """Take a listing, the view that shows its rows, and a value for each of its filters."""
         self.listing = shown
-        order = "desc" if shown.default_descending else "asc"
         self.values: dict[str, Value] = {
             "page": whole("Which page, from 1.", 1, DEEPEST_ROW, 1),
-            "limit": whole("How many entries a page has.", 1, LARGEST_PAGE, 20),
-            "sortBy": choice("What to sort by.", shown.sorts, shown.default_sort),
-            "sortOrder": choice("Which end comes first.", ("asc", "desc"), order),
-            "fields": fields_value(view),
-            **filters,
+            **values_of_any(shown, view, filters),
         }
-        self._filters = {name: filters[name] for name in shown.filters}
 
     def read(self, given: Mapping[str, str]) -> Asked:
         """Return what is asked; `MalformedRequest` names the parameters at fault."""
         found = read_values(self.values, given)
-        order = found.get("sortOrder")
-        default = self.listing.default_descending
-        asked = Asked(
-            filters={name: found[name] for name in self._filters if name in found},
-            sort_by=found.get("sortBy", self.listing.default_sort),
-            descending=default if order is None else order == "desc",
-            page=found.get("page", 1),
-            limit=found.get("limit", 20),
-            fields=found.get("fields"),
-        )
+        asked = Asked(page=found.get("page", 1), **asked_of_any(self.listing, found))
         if asked.page * asked.limit > DEEPEST_ROW:
             message = f"Pages reach to row {DEEPEST_ROW}: go on with the cursors of /api/v2."
             raise MalformedRequest(None, Detail("page", message, asked.page))
         return asked
+
+
+def values_of_any(
+    shown: listing.Listing, view: type[msgspec.Struct], filters: Mapping[str, Value]
+) -> dict[str, Value]:
+    """Return the parameters that every list has, and its filters; each of them must have one."""
+    order = "desc" if shown.default_descending else "asc"
+    return {
+        "limit": whole("How many entries to answer with.", 1, LARGEST_PAGE, 20),
+        "sortBy": choice("What to sort by.", shown.sorts, shown.default_sort),
+        "sortOrder": choice("Which end comes first.", ("asc", "desc"), order),
+        "fields": fields_value(view),
+        **{name: filters[name] for name in shown.filters},
+    }
+
+
+def asked_of_any(shown: listing.Listing, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked of any list, by the fields of `AskedOfAny`."""
+    order = found.get("sortOrder")
+    return {
+        "filters": {name: found[name] for name in shown.filters if name in found},
+        "sort_by": found.get("sortBy", shown.default_sort),
+        "descending": shown.default_descending if order is None else order == "desc",
+        "limit": found.get("limit", 20),
+        "fields": found.get("fields"),
+    }
 
 
 def fields_value(view: type[msgspec.Struct]) -> Value:

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import SIGNED_IN
+from api.read.access import limit_orders, limit_orders_to, visible_order
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import Asked, ListQuery, fields_value, given_in, read_values
 from api.read.users import UserId
@@ -15,9 +16,7 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from domain import order
-from domain.refusal import Forbidden, NotFound
-from projections import users
-from projections.orders import LISTING, ORDERS, PROJECTION, OrderView, order_view
+from projections.orders import LISTING, OrderView, order_view
 from projections.views import Views
 
 TAG = "Orders"
@@ -40,13 +39,19 @@ USER_VALUES = {name: value for name, value in LIST.values.items() if name != "us
 ONE = {"fields": fields_value(OrderView)}
 
 
-@list_route(f"{V1}/orders", OrderView, LIST.values, who=SIGNED_IN, summary="List orders", tag=TAG)
+@list_route(
+    f"{V1}/orders",
+    OrderView,
+    LIST.values,
+    who=SIGNED_IN,
+    summary="List orders",
+    tag=TAG,
+    succeeded=True,
+)
 async def list_orders(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """List one's own orders; to staff those of all. Notes are there for staff only."""
     asked = LIST.read(given_in(request))
-    caller = request.caller
-    if not caller.is_staff and asked.filters.setdefault("userId", caller.user_id) != caller.user_id:
-        raise Forbidden
+    limit_orders(request.caller, asked.filters)
     return await answered(request, views, asked)
 
 
@@ -58,18 +63,14 @@ async def list_orders(request: ApiRequest, views: NamedDependency[Views]) -> Vie
     summary="List a user's orders",
     tag=TAG,
     refusals=["NOT_FOUND"],
+    succeeded=True,
 )
 async def list_orders_of_user(
     request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
 ) -> ViewAnswer:
     """List one's own orders, or to staff those of any user."""
     asked = LIST.read(given_in(request))
-    is_own = user_id == request.caller.user_id
-    if not is_own and not request.caller.is_staff:
-        raise NotFound
-    asked.filters["userId"] = user_id
-    if not is_own and (await views.one(users.PROJECTION, users.USERS, (user_id,)))[0] is None:
-        raise NotFound
+    await limit_orders_to(views, request.caller, user_id, asked.filters)
     return await answered(request, views, asked)
 
 
@@ -87,17 +88,15 @@ async def answered(request: ApiRequest, views: Views, asked: Asked) -> ViewAnswe
     who=SIGNED_IN,
     summary="Show an order",
     tag=TAG,
+    succeeded=True,
 )
 async def show_order(
     request: ApiRequest, order_id: OrderId, views: NamedDependency[Views]
 ) -> ViewAnswer:
     """Show one's own order, or any to staff. Notes are there for staff only."""
     fields = read_values(ONE, given_in(request)).get("fields")
-    caller = request.caller
-    row, position = await views.one(PROJECTION, ORDERS, (order_id,))
-    if row is None or (row["user_id"] != caller.user_id and not caller.is_staff):
-        raise NotFound
-    view = order_view(row, for_staff=caller.is_staff)
+    row, position = await visible_order(views, request.caller, order_id)
+    view = order_view(row, for_staff=request.caller.is_staff)
     return single(request, view, fields, version=row["version"], position=position)
 
 

@@ -6,32 +6,29 @@ from uuid import UUID
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
-from api.guards import ANYONE, STAFF, check
+from api.guards import ANYONE
+from api.read.access import limit_products, visible_product
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import ListQuery, fields_value, given_in, read_values
 from api.read.values import amount, choice, text, yes_or_no
 from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
-from domain.refusal import NotFound
-from projections.products import LISTING, PRODUCTS, PROJECTION, ProductView, Status, product_view
+from projections.products import LISTING, ProductView, Status, product_view
 from projections.views import Views
 
 TAG = "Products"
 ProductId = Annotated[UUID, PathParameter(description="The product's id.")]
 
-LIST = ListQuery(
-    LISTING,
-    ProductView,
-    {
-        "sku": text("Only the product with this SKU."),
-        "name": text("Only products whose name has this in it, in any case."),
-        "minPrice": amount("Only products that cost this or more, in whatever currency."),
-        "maxPrice": amount("Only products that cost this or less, in whatever currency."),
-        "inStock": yes_or_no("Only products that are in stock (or not); untracked stock counts."),
-        "status": choice("Only products in this state; for staff.", get_args(Status)),
-    },
-)
+FILTERS = {
+    "sku": text("Only the product with this SKU."),
+    "name": text("Only products whose name has this in it, in any case."),
+    "minPrice": amount("Only products that cost this or more, in whatever currency."),
+    "maxPrice": amount("Only products that cost this or less, in whatever currency."),
+    "inStock": yes_or_no("Only products that are in stock (or not); untracked stock counts."),
+    "status": choice("Only products in this state; for staff.", get_args(Status)),
+}
+LIST = ListQuery(LISTING, ProductView, FILTERS)
 ONE = {"fields": fields_value(ProductView)}
 
 
@@ -43,14 +40,12 @@ ONE = {"fields": fields_value(ProductView)}
     summary="List products",
     tag=TAG,
     refusals=["FORBIDDEN"],
+    succeeded=True,
 )
 async def list_products(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """List what is for sale; to staff also what was withdrawn."""
     asked = LIST.read(given_in(request))
-    if "status" in asked.filters:
-        check(STAFF, request.context.caller)
-    if not is_staff(request):
-        asked.filters["status"] = "for_sale"
+    limit_products(request.context.caller, asked.filters)
     page = await views.list(LISTING, asked.wanted)
     return listed(request, asked, page, [product_view(row) for row in page.rows])
 
@@ -68,16 +63,8 @@ async def show_product(
 ) -> ViewAnswer:
     """Show a product that is for sale; to staff also one that was withdrawn."""
     fields = read_values(ONE, given_in(request)).get("fields")
-    row, position = await views.one(PROJECTION, PRODUCTS, (product_id,))
-    if row is None or (row["status"] == "withdrawn" and not is_staff(request)):
-        raise NotFound
+    row, position = await visible_product(views, request.context.caller, product_id)
     return single(request, product_view(row), fields, version=row["version"], position=position)
-
-
-def is_staff(request: ApiRequest) -> bool:
-    """Tell whether somebody asks who works here."""
-    caller = request.context.caller
-    return caller is not None and caller.is_staff
 
 
 HANDLERS = [list_products, show_product]

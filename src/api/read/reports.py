@@ -88,6 +88,7 @@ VALUES = documented_values()
     summary="Report sales",
     tag=TAG,
     required=GROUP,
+    succeeded=True,
 )
 async def report_sales(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """Count orders, units and revenue: placed orders but those cancelled or refunded since.

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import ADMIN, SIGNED_IN, STAFF
+from api.read.access import visible_user
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import ListQuery, fields_value, given_in, read_values
 from api.read.values import choice, text
@@ -15,11 +16,8 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from domain import user
-from domain.refusal import NotFound
 from projections.users import (
     LISTING,
-    PROJECTION,
-    USERS,
     AdminUserView,
     UserView,
     admin_view,
@@ -40,7 +38,15 @@ ADMIN_LIST = ListQuery(LISTING, AdminUserView, FILTERS)
 ONE = {"fields": fields_value(UserView)}
 
 
-@list_route(f"{V1}/users", UserView, LIST.values, who=STAFF, summary="List users", tag=TAG)
+@list_route(
+    f"{V1}/users",
+    UserView,
+    LIST.values,
+    who=STAFF,
+    summary="List users",
+    tag=TAG,
+    succeeded=True,
+)
 async def list_users(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """List accounts, closed ones too."""
     asked = LIST.read(given_in(request))
@@ -55,6 +61,7 @@ async def list_users(request: ApiRequest, views: NamedDependency[Views]) -> View
     who=ADMIN,
     summary="List users with what they do",
     tag=TAG,
+    succeeded=True,
 )
 async def list_users_for_admin(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """List accounts with their last login, open sessions and number of orders."""
@@ -65,7 +72,13 @@ async def list_users_for_admin(request: ApiRequest, views: NamedDependency[Views
 
 
 @single_route(
-    f"{V1}/users/me", UserView, ONE, who=SIGNED_IN, summary="Show one's own account", tag=TAG
+    f"{V1}/users/me",
+    UserView,
+    ONE,
+    who=SIGNED_IN,
+    summary="Show one's own account",
+    tag=TAG,
+    succeeded=True,
 )
 async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """Show the account that the access token belongs to."""
@@ -73,23 +86,25 @@ async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAns
 
 
 @single_route(
-    f"{V1}/users/{{user_id:str}}", UserView, ONE, who=SIGNED_IN, summary="Show a user", tag=TAG
+    f"{V1}/users/{{user_id:str}}",
+    UserView,
+    ONE,
+    who=SIGNED_IN,
+    summary="Show a user",
+    tag=TAG,
+    succeeded=True,
 )
 async def show_user(
     request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
 ) -> ViewAnswer:
     """Show one's own account, or any to those who work here."""
-    if user_id != request.caller.user_id and not request.caller.is_staff:
-        raise NotFound
     return await shown(request, views, user_id)
 
 
 async def shown(request: ApiRequest, views: Views, user_id: UUID) -> ViewAnswer:
     """Answer with a user whom the caller may see."""
     fields = read_values(ONE, given_in(request)).get("fields")
-    row, position = await views.one(PROJECTION, USERS, (user_id,))
-    if row is None:
-        raise NotFound
+    row, position = await visible_user(views, request.caller, user_id)
     return single(request, user_view(row), fields, version=row["version"], position=position)
 
 

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 LONGEST_TEXT = 254
+CURSOR = re.compile(r"[A-Za-z0-9_-]{20,2000}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
 IDENTITY = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -44,6 +45,18 @@ def text(description: str) -> Value:
     accepted = f"1 to {LONGEST_TEXT} characters, no control characters"
     schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=LONGEST_TEXT)
     return Value(description, accepted, read, schema)
+
+
+def cursor(description: str) -> Value:
+    """Take a cursor, which is looked into only by whoever knows of which list it is."""
+
+    def read(given: str) -> str:
+        if not CURSOR.fullmatch(given):
+            raise ValueError
+        return given
+
+    schema = Schema(type=OpenAPIType.STRING, pattern=f"^{CURSOR.pattern}$")
+    return Value(description, "a cursor of this list", read, schema)
 
 
 def choice(description: str, options: Iterable[str], default: str | None = None) -> Value:

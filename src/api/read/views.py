@@ -11,7 +11,7 @@ from litestar.openapi.spec import OpenAPIHeader, Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import AnyCallable
 
-from api.envelope import Page, Success
+from api.envelope import Page, Stretch, Success
 from api.guards import Who
 from api.read.values import Value
 from api.routes import route
@@ -55,6 +55,18 @@ PREFER = Parameter(
     schema=Schema(type=OpenAPIType.STRING),
 )
 CONSISTENCY = (MIN_POSITION, PREFER)
+DEPRECATION = OpenAPIHeader(
+    description="Since when version 2 answers this better (RFC 9745).",
+    schema=Schema(type=OpenAPIType.STRING, pattern="^@[0-9]+$"),
+    required=True,
+)
+LINK = OpenAPIHeader(
+    description="Where version 2 has it: successor-version (RFC 8288).",
+    schema=Schema(type=OpenAPIType.STRING),
+    required=True,
+)
+SUCCESSOR = [DEPRECATION, LINK]
+HEADERS = {"Daybook-Position": POSITION, "ETag": ETAG, "Deprecation": DEPRECATION, "Link": LINK}
 NOT_MODIFIED = ResponseSpec(None, description="The client has this version.")
 
 
@@ -68,12 +80,12 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
     tag: str,
     required: Iterable[str] = (),
     refusals: Iterable[str] = (),
+    succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
-    """Declare a list of views with its query parameters."""
+    """Declare a list of views with its query parameters; in stretches if it takes a cursor."""
+    shape: Any = Stretch if "cursor" in values else Page
     page = ResponseSpec(
-        Page[partly(view)],  # type: ignore[misc,arg-type]  # made here, for the document alone
-        generate_examples=False,
-        description="A page of the list.",
+        shape[partly(view)], generate_examples=False, description="A part of the list."
     )
     return route(
         "GET",
@@ -85,8 +97,10 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
         query=values,
         answers={200: page},
         operation=operation(
-            [*(parameter(*one, required) for one in values.items()), *CONSISTENCY], [POSITION]
+            [*(parameter(*one, required) for one in values.items()), *CONSISTENCY],
+            [POSITION, *(SUCCESSOR if succeeded else [])],
         ),
+        succeeded=succeeded,
     )
 
 
@@ -98,6 +112,7 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
     who: Who,
     summary: str,
     tag: str,
+    succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare one resource, which has a version and may be asked for only if that is new."""
     found = ResponseSpec(
@@ -116,7 +131,11 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
         refusals=["UNAVAILABLE", "VIEW_BEHIND", "NOT_FOUND", "PRECONDITION_FAILED"],
         query=values,
         answers={200: found, 304: NOT_MODIFIED},
-        operation=operation(parameters, [POSITION, ETAG]),
+        operation=operation(
+            parameters,
+            [POSITION, ETAG, *(SUCCESSOR if succeeded else [])],
+        ),
+        succeeded=succeeded,
     )
 
 
@@ -136,7 +155,7 @@ def parameter(name: str, value: Value, required: Iterable[str]) -> Parameter:
 
 def operation(parameters: list[Parameter], headers: list[OpenAPIHeader]) -> type[Operation]:
     """Return the class of a documented operation that has these parameters and answer headers."""
-    named = {"ETag" if one is ETAG else "Daybook-Position": one for one in headers}
+    named = {name: one for name, one in HEADERS.items() if any(one is given for given in headers)}
 
     @dataclass
     class Documented(Operation):

@@ -2,12 +2,11 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.write import auth, orders, products, reactions, users
+from api.write import auth, orders, products, users
 
 HANDLERS: list[HTTPRouteHandler] = [
     *auth.HANDLERS,
     *users.HANDLERS,
     *products.HANDLERS,
     *orders.HANDLERS,
-    *reactions.HANDLERS,
 ]

@@ -13,10 +13,7 @@ def checked_email(email: str) -> str:
     """
     try:
         found = validate_email(
-            email.strip(),
-            check_deliverability=False,
-            globally_deliverable=False,
-            strict=True,
+            email.strip(), check_deliverability=False, globally_deliverable=False
         )
     except (EmailNotValidError, UnicodeError):
         raise Invalid.field("email", "This is not an e-mail address.") from None

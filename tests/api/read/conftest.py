@@ -11,12 +11,12 @@ from api import read, write
 from api.application import create_app
 from api.health import health
 from api.read import demands
+from api.read.cursors import Cursors
 from api.read.demands import views_for_each
 from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
-from daybook.reaction_desk import ReactionDesk
 from event_store.connections import connect
 from event_store.news import NewsReader
 from event_store.trail import Trail
@@ -51,7 +51,7 @@ def new_app(
             "views": views_for_each(views),
             "trail": trail,
             "hub": hub,
-            "reaction_desk": ReactionDesk(database_url),
+            "cursors": Cursors(lambda: [b"4" * 32]),
         },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
         lifespan=[opened(tools), views, trail, hub.running()],
