@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
 from sqlalchemy import make_url
 
 from daybook.migrate import migrate
@@ -43,6 +45,14 @@ def database_url(server_url: str, template_database: str) -> Iterator[str]:
     run(server_url, "create database {} template {}", name, template_database)
     yield address(server_url, name)
     run(server_url, "drop database {} with (force)", name)
+
+
+@contextmanager
+def tampering(database_url: str) -> Iterator[Connection[TupleRow]]:
+    """Lend a connection of a superuser, in UTC, whom the guards of the log do not stop."""
+    options = "-c session_replication_role=replica -c timezone=UTC"
+    with psycopg.connect(database_url, autocommit=True, options=options) as connection:
+        yield connection
 
 
 def address(server_url: str, database: str) -> str:

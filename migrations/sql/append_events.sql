@@ -14,7 +14,7 @@
 -- Answers one row a command, in order: verdict `appended` with its last position; `conflict` with the
 -- number of the check that failed and the version found; `claimed` with the number of the claim;
 -- `repeated` with the fingerprint, answer and position of the first command under the key.
-create function append_events(
+create or replace function public.append_events(
     -- one element a command
     command_ids uuid[], actor_ids text[], actor_roles text[], request_ids text[],
     correlation_ids text[], causation_ids bigint[], command_names text[], occurred_ats timestamptz[],
@@ -36,7 +36,9 @@ create function append_events(
     verdict text, culprit int, actual int, last_position bigint, stamp timestamptz,
     first_fingerprint text, first_answer text
 )
-language plpgsql as $$
+-- As the owner, whoever calls: the application may call this and write the log in no other way. Names in
+-- public are written out, so that nothing that somebody puts there is taken for one of Postgres's own.
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     head bigint;
     now_recorded timestamptz;
@@ -58,7 +60,7 @@ declare
 begin
     select h.position, greatest(h.recorded_at, clock_timestamp())
       into strict before, now_recorded
-      from log_head h for update;
+      from public.log_head h for update;
     head := before;
 
     select array_agg(coalesce(latest.version, 0) order by s.number),
@@ -66,7 +68,7 @@ begin
       into versions, tips
       from unnest(stream_ids) with ordinality as s (id, number)
       left join lateral (
-          select e.version, e.command_id from events e
+          select e.version, e.command_id from public.events e
            where e.stream_id = s.id
            order by e.version desc limit 1
       ) latest on true;
@@ -77,7 +79,7 @@ begin
                array_agg(k.answer order by c.number)
           into first_positions, first_fingerprints, first_answers
           from unnest(key_callers, key_values) with ordinality as c (caller, key, number)
-          left join idempotency_keys k
+          left join public.idempotency_keys k
             on k.caller = c.caller and k.key = c.key and k.expires_at > now_recorded;
     end if;
 
@@ -104,7 +106,7 @@ begin
         first_claim := next_claim;
         while next_claim <= claims and claim_commands[next_claim] = command loop
             if verdict = 'appended' and claim_kept[next_claim] and exists (
-                select from unique_claims u
+                select from public.unique_claims u
                  where u.scope = claim_scopes[next_claim]
                    and u.value = claim_values[next_claim]
                    and u.stream_id <> claim_streams[next_claim]
@@ -126,11 +128,11 @@ begin
             end loop;
             for number in first_claim .. next_claim - 1 loop
                 if claim_kept[number] then
-                    insert into unique_claims (scope, value, stream_id)
+                    insert into public.unique_claims (scope, value, stream_id)
                     values (claim_scopes[number], claim_values[number], claim_streams[number])
                     on conflict (scope, value) do nothing;
                 else
-                    delete from unique_claims u
+                    delete from public.unique_claims u
                      where u.scope = claim_scopes[number]
                        and u.value = claim_values[number]
                        and u.stream_id = claim_streams[number];
@@ -149,7 +151,7 @@ begin
         return next;
     end loop;
 
-    insert into events (
+    insert into public.events (
         position, stream_id, stream_type, version, name, schema_version, data,
         actor_id, actor_role, request_id, correlation_id, causation_id, command_id, command,
         occurred_at, recorded_at
@@ -167,7 +169,7 @@ begin
      where not refused or accepted[e.command];
 
     if keyed then
-        insert into idempotency_keys as k (caller, key, fingerprint, answer, position, expires_at)
+        insert into public.idempotency_keys as k (caller, key, fingerprint, answer, position, expires_at)
         select c.caller, c.key, c.fingerprint, c.answer, first_positions[c.number], c.expires_at
           from unnest(key_callers, key_values, key_fingerprints, key_answers, key_expiries)
                with ordinality as c (caller, key, fingerprint, answer, expires_at, number)
@@ -179,7 +181,7 @@ begin
     end if;
 
     if head > before then
-        update log_head set position = head, recorded_at = now_recorded;
+        update public.log_head set position = head, recorded_at = now_recorded;
     end if;
 end
 $$;

@@ -48,6 +48,9 @@ def migrate(database_url: str) -> str:
             settings = config()
             settings.attributes["connection"] = connection
             command.upgrade(settings, "head")
+            # Tables that are new belong to nobody else yet.
+            permissions = (migrations() / "sql" / "permissions.sql").read_text(encoding="utf-8")
+            connection.exec_driver_sql(permissions.replace("%", "%%"))
             connection.commit()
         return newest_revision()
 

@@ -194,7 +194,7 @@ def _as_text(name: str, value: object) -> str:
         return "off" if name in _MAY_BE_OFF else ""
     if isinstance(value, timedelta):
         return _duration_text(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and name not in _SECRET_NAMES:
         return ",".join(value)
     return _shown(name, str(value))
 

@@ -15,6 +15,8 @@ from event_store.records import StoreUnavailable
 
 AWAY = "Postgres is not to be reached."
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+# Whoever logs in, the application acts in this role: it reads the log, and appends by its function.
+APPLICATION_ROLE = "daybook_app"
 CONNECT_SECONDS = 2
 STATEMENT_MS = 5_000
 READING_SECONDS = 3.0  # and two to get a connection
@@ -28,6 +30,7 @@ def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS, *
     `more` are parameters of the session.
     """
     session = {
+        "role": APPLICATION_ROLE,
         "statement_timeout": statement_ms,
         "lock_timeout": 2_000,
         "idle_in_transaction_session_timeout": 30_000,

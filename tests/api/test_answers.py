@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-import psycopg
 import pytest
 from litestar.testing import TestClient
 
@@ -18,6 +17,7 @@ from api.routes import route
 from api.tokens import Claims, Tokens
 from event_store.records import StoreOverloaded, StoreUnavailable
 from tests.api.conftest import KEYS, Client, Person, list_product, new_app, refused
+from tests.conftest import tampering
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -189,7 +189,7 @@ def test_what_a_newer_release_wrote_is_unavailable_and_not_a_fault(
     admin: Person, database_url: str
 ) -> None:
     product = list_product(admin)
-    with psycopg.connect(database_url) as connection:
+    with tampering(database_url) as connection:
         connection.execute("update events set schema_version = 99 where stream_id = %s", [product])
     with TestClient(new_app(database_url, Tokens(KEYS, "first"))) as other:
         elsewhere = Person(other, admin.email)

@@ -26,6 +26,7 @@ from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import registered, working_on
+from tests.conftest import tampering
 from tests.daybook.conftest import Told, Typed
 from tests.event_store.given import keyring, rows
 
@@ -75,7 +76,7 @@ def one_object(told: Told, code: int = 0) -> dict[str, Any]:
 
 def change(database_url: str, statement: LiteralString) -> None:
     """Change the database behind everybody's back."""
-    with psycopg.connect(database_url) as connection:
+    with tampering(database_url) as connection:
         connection.execute(statement)
 
 

@@ -9,6 +9,7 @@ from daybook.notary import attest, check_published, folder_of, known_keys
 from event_store.connections import connect
 from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
 from event_store.evidence.notes import head_of
+from tests.conftest import tampering
 from tests.daybook.conftest import Typed
 from tests.event_store.evidence.given import SEED, edit_after, record, signer_of, undone
 
@@ -89,7 +90,7 @@ def test_the_command_line_verifies_and_finds(
         kept = tmp_path / "kept.note"
         published = folder_of(folder, origin_of(connection)) / "head.note"
         kept.write_text(published.read_text())
-        connection.execute("set session_replication_role = replica")
+    with tampering(database_url) as connection:
         edit_after(connection, 305)
     for more in ([], ["--since-verified"], ["--against", str(kept)]):
         told = typed("audit", "verify", *more)

@@ -39,6 +39,7 @@ def test_every_setting_is_read() -> None:
         redis_url="rediss://cache:6380/1",
         jwt_secret=SECRET,
         master_key=f"{SECRET}  {SECRET[::-1]}",
+        audit_keys="aHVuLCBpdCBpcyBhIHNlY3JldCBhcyB3ZWxsIDMyIWI=",
         admin_email="ann@example.org",
         admin_password="correct horse",
         api_processes="2",
@@ -60,6 +61,7 @@ def test_every_setting_is_read() -> None:
         redis_url="rediss://cache:6380/1",
         jwt_secret=SECRET,
         master_key=f"{SECRET} {SECRET[::-1]}",
+        audit_keys=(b"hun, it is a secret as well 32!b",),
         admin_email="ann@example.org",
         admin_password="correct horse",
         api_processes=2,
@@ -169,6 +171,7 @@ def test_half_an_admin_is_refused(given: str, missing: str) -> None:
 def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
     settings = read(
         jwt_secret=SECRET,
+        audit_keys="aHVuLCBpdCBpcyBhIHNlY3JldCBhcyB3ZWxsIDMyIWI=",
         admin_email="ann@example.org",
         admin_password="correct horse",
         database_url="postgresql://me:hunter2@db/daybook?password=hunter3",
@@ -177,6 +180,7 @@ def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
     )
     shown = f"{settings!r} {settings} {settings.masked()}"
     assert "hun" not in shown
+    assert "aHVu" not in shown
     assert SECRET not in shown
     assert "correct horse" not in shown
     assert settings.masked()["DAYBOOK_PORT"] == "8000"

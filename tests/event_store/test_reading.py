@@ -16,6 +16,7 @@ from event_store.loader import Wanted
 from event_store.reading import end_of, head, page
 from event_store.records import Claim, StoreUnavailable
 from event_store.store import EventStore
+from tests.conftest import tampering
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import appending, change, command, keyring, note, noting
 from tests.event_store.road import open_gate, road_to, swallow
@@ -90,7 +91,7 @@ async def test_a_page_holds_the_named_events_after_a_position_up_to_another(
 async def test_an_event_that_this_release_does_not_know_is_not_skipped(database_url: str) -> None:
     async with opened(database_url) as store:
         await store.append(noting(ONE))
-        with connect(database_url, name="test") as connection:
+        with tampering(database_url) as connection:
             connection.execute("update events set schema_version = 3")
             with pytest.raises(UnknownEvent, match="position 1"):
                 page(connection, 0, 9, ["order.note_added"], keyring())

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from event_store.connections import connect
@@ -17,6 +16,7 @@ from event_store.loader import Wanted
 from event_store.reading import page, stream
 from event_store.schemas import FILE, differences, read
 from event_store.upcasters import Data
+from tests.conftest import tampering
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.evolved import STORED, TYPES, UPCASTERS, Moved, rule
 from tests.event_store.given import appending, change, command, keyring, noting, rows
@@ -62,7 +62,7 @@ def test_old_bytes_that_do_not_fit_are_named(data: str) -> None:
 
 def put_in(database_url: str) -> None:
     """Give the events of the log's one stream the old forms."""
-    with psycopg.connect(database_url) as connection:
+    with tampering(database_url) as connection:
         for version, data in STORED.items():
             connection.execute(
                 "update events set name = 'user.moved', schema_version = %s, data = %s"
@@ -119,7 +119,7 @@ async def test_a_stream_with_an_event_of_a_newer_release_is_refused_and_no_other
         await store.append(noting(ONE))
         await store.append(noting(ONE, 1))
         await store.append(noting(two))
-        with psycopg.connect(database_url) as connection:
+        with tampering(database_url) as connection:
             connection.execute(
                 "update events set name = %s, schema_version = %s where position = 2",
                 [name, version],

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from psycopg import Connection
 
 from event_store.append_sql import CALL, arguments, verdicts
 from event_store.records import Appended, Repeated, VersionConflict
+from tests.conftest import tampering
 from tests.event_store.conftest import database_url
 from tests.oracle.judge import PROMISES, Judgement, judge
 from tests.oracle.ledger import Ledger
@@ -68,7 +68,7 @@ class Found:
 @pytest.fixture
 def found(database_url: str, tmp_path: Path) -> Iterator[Found]:
     """Give a log that is right."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with tampering(database_url) as connection:
         made = Found(connection, tmp_path)
         with made.ledger:
             yield made

@@ -8,12 +8,11 @@ import psycopg
 from daybook.migrate import migrations
 
 WITHOUT = (
-    ("create function", "create or replace function"),
-    ("from log_head h for update;", "from log_head h;"),
-    ("head := before;", "before := nextval('oracle_blocks');\n    head := before;"),
+    ("from public.log_head h for update;", "from public.log_head h;"),
+    ("head := before;", "before := nextval('public.oracle_blocks');\n    head := before;"),
     (
-        "update log_head set position = head",
-        "update log_head set position = greatest(position, head)",
+        "update public.log_head set position = head",
+        "update public.log_head set position = greatest(position, head)",
     ),
 )
 

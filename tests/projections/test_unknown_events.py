@@ -15,6 +15,7 @@ from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.rebuild import rebuild
 from projections.status import Status, statuses
 from projections.switched_on import PROJECTIONS
+from tests.conftest import tampering
 from tests.projections.given import STORY, append, everything, position_of, post, rows_of, stored
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -28,7 +29,7 @@ SAID = (
 
 def set_event(database_url: str, position: int, name: str, schema_version: int) -> None:
     """Let an event be of another name or version."""
-    with connect(database_url, name="test") as connection:
+    with tampering(database_url) as connection:
         connection.execute(
             "update events set name = %s, schema_version = %s where position = %s",
             [name, schema_version, position],

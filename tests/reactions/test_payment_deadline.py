@@ -27,6 +27,7 @@ from tests.commands.given import (
     registered,
     working_on,
 )
+from tests.conftest import tampering
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import keyring
 from tests.reactions.given import (
@@ -189,7 +190,8 @@ async def test_an_order_that_cannot_be_cancelled_is_told_and_holds_no_other_up(
         fine_id = await ordered(tools, "b@example.com")
     damage = "update events set data = data - 'stock' || '{\"price\": 1}' where stream_id = %s"
     broken, _ = await states(database_url, broken_id)
-    rows(database_url, damage, broken.lines[0].product_id)
+    with tampering(database_url) as connection:
+        connection.execute(damage, [broken.lines[0].product_id])
     with reacting(database_url, MailFolder(tmp_path), AT_ONCE) as reactor:
         finish(reactor)
         order, _ = await states(database_url, fine_id)

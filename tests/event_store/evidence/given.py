@@ -9,12 +9,12 @@ from uuid import uuid4
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.connections import connect
 from event_store.evidence.findings import Finding
 from event_store.evidence.growing import grow
 from event_store.evidence.heads import origin_of, sign
 from event_store.evidence.notes import Head, Signer, head_of
 from event_store.evidence.verification import Asked, verify
+from tests.conftest import tampering
 from tests.event_store.given import answers_to, appending, noting
 
 SEED = b"a secret of thirty-two bytes ..."
@@ -60,9 +60,8 @@ def found(
 @contextmanager
 def undone(database_url: str) -> Iterator[Lent]:
     """Lend a superuser's connection that no trigger stops; what is done on it is undone."""
-    with connect(database_url, name="test", statement_ms=60_000) as connection:
+    with tampering(database_url) as connection:
         connection.autocommit = False
-        connection.execute("set session_replication_role = replica")
         yield connection
         connection.rollback()
 
