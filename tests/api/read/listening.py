@@ -28,6 +28,7 @@ class Listening:
         self.taking.set()
         self._heard, self._left = asyncio.Event(), asyncio.Event()
         given = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        given["host"] = "localhost"
         if token:
             given["authorization"] = f"Bearer {token}"
         path, _, query = path.partition("?")
