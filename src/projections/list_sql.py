@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    any_,
     bindparam,
     cast,
     column,
@@ -154,13 +155,13 @@ def around(totals: FromClause, page: FromClause, source: Source, shape: Shape) -
 
 
 @lru_cache
-def row_sql(projection: Projection, table: Table) -> Sql:
-    """Return the statement of one row, by `key_0` and so on."""
-    conditions = [
-        part == bindparam(f"key_{number}") for number, part in enumerate(table.primary_key)
-    ]
+def rows_sql(projection: Projection, table: Table) -> Sql:
+    """Return the statement of some rows of a table whose primary key is one column, by `keys`."""
+    (key,) = table.primary_key
     found = (
-        select(*shown_columns(table), true().label("list_row")).where(*conditions).subquery("found")
+        select(*shown_columns(table), true().label("list_row"))
+        .where(key == any_(bindparam("keys", type_=ARRAY(key.type))))
+        .subquery("found")
     )
     seen = select(position_of(projection).label("list_position")).subquery("seen")
     return compiled(select(seen, found).select_from(seen.outerjoin(found, true())))

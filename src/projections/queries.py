@@ -1,5 +1,6 @@
 """Questions to the views, each one statement of one moment: a page, a stretch of a list, a row."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -13,11 +14,11 @@ from projections.list_sql import (
     expected_sql,
     page_sql,
     placed,
-    row_sql,
+    rows_sql,
     stretch_sql,
 )
 from projections.listing import Listing, Page, Part, Request, Stretch, values_of
-from projections.projection import Key, Projection, Row
+from projections.projection import Projection, Row, key_columns
 
 
 async def list_rows(
@@ -62,13 +63,13 @@ async def expected(
     return int(row[0][0]["Plan"]["Plan Rows"])
 
 
-async def one_row(
-    connection: AsyncConnection[TupleRow], projection: Projection, table: Table, key: Key
-) -> tuple[Row | None, int]:
-    """Return the row with a primary key, if there is one, and the position of the view."""
-    values = {f"key_{number}": part for number, part in enumerate(key)}
-    (row,) = await fetched(connection, row_sql(projection, table), values)
-    return (row if row["list_row"] else None), row["list_position"]
+async def rows_by_key(
+    connection: AsyncConnection[TupleRow], projection: Projection, table: Table, keys: Sequence[Any]
+) -> tuple[dict[Any, Row], int]:
+    """Return the rows with these primary keys, by key, and the position of the view."""
+    rows = await fetched(connection, rows_sql(projection, table), {"keys": list(keys)})
+    (name,) = key_columns(table)
+    return {row[name]: row for row in rows if row["list_row"]}, rows[0]["list_position"]
 
 
 async def fetched(

@@ -15,7 +15,8 @@ from event_store.connections import borrowed, pool
 from projections.listing import Listing, Page, Part, Request, Stretch
 from projections.progress import Progress
 from projections.projection import Key, Projection, Row
-from projections.queries import list_rows, list_stretch, one_row
+from projections.queries import list_rows, list_stretch
+from projections.row_reader import RowReader
 
 # For a view that was there and is behind again: read from a replica that lags, or rolled back.
 SECONDS_BETWEEN_READS = 0.02
@@ -58,6 +59,7 @@ class Views(AbstractAsyncContextManager["Views"]):
             size=readers,
             plan_cache_mode="force_custom_plan",
         )
+        self._readers: dict[Table, RowReader] = {}
         self._progress = Progress(database_url)
         self._demand: Demand | None = None
 
@@ -115,9 +117,9 @@ class Views(AbstractAsyncContextManager["Views"]):
 
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
         """Return the row with a primary key, if there is one, and the position of the view."""
-        return await self.answer(
-            [projection], lambda connection: one_row(connection, projection, table, key)
-        )
+        if table not in self._readers:
+            self._readers[table] = RowReader(self._rows, projection, table)
+        return await self._seen([projection], lambda: self._readers[table].read(*key))
 
     async def answer(
         self,
@@ -126,16 +128,25 @@ class Views(AbstractAsyncContextManager["Views"]):
         *,
         many: bool = False,
     ) -> tuple[Found, int]:
-        """Ask a question of some views; every read goes this way.
+        """Ask a question of some views; every read but of single rows goes this way.
 
         The question returns what it found and the position that all of the views had seen, both of
         one statement. It is asked again, if need be, when they have come as far as is insisted on.
         `many` says that it is about more than a row.
         """
+
+        async def ask() -> tuple[Found, int]:
+            async with borrowed(self._lists if many else self._rows) as connection:
+                return await question(connection)
+
+        return await self._seen(projections, ask)
+
+    async def _seen(
+        self, projections: Sequence[Projection], ask: Callable[[], Awaitable[tuple[Found, int]]]
+    ) -> tuple[Found, int]:
         pause = 0.0
         while True:
-            async with borrowed(self._lists if many else self._rows) as connection:
-                found, seen = await question(connection)
+            found, seen = await ask()
             if self._demand is None or seen >= self._demand.position:
                 return found, seen
             await asyncio.sleep(pause)

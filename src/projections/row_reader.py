@@ -1,0 +1,72 @@
+"""Single rows by their keys: what is asked for while a statement is under way goes with the next.
+
+A statement of its own for each row costs twenty times as much when many are asked for at once.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import Table
+
+from event_store.connections import borrowed
+from projections.projection import Projection, Row
+from projections.queries import rows_by_key
+
+MOST_A_CALL = 256
+
+
+class Seen(NamedTuple):
+    """A row, if there is one, and the position that the view had seen."""
+
+    row: Row | None
+    position: int
+
+
+Asking = list["asyncio.Future[Seen]"]
+
+
+class RowReader:
+    """Reads rows of one table of a view, each as it was at a moment after it was asked for."""
+
+    def __init__(
+        self, connections: AsyncConnectionPool, projection: Projection, table: Table
+    ) -> None:
+        self._connections, self._projection, self._table = connections, projection, table
+        self._waiting: defaultdict[Any, Asking] = defaultdict(list)
+        self._task: asyncio.Task[None] | None = None
+
+    async def read(self, key: Any) -> Seen:
+        """Return the row with this primary key; `StoreUnavailable`."""
+        future: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
+        self._waiting[key].append(future)
+        if self._task is None:
+            self._task = asyncio.create_task(self._read_all(), name=f"rows of {self._table.name}")
+        return await future
+
+    async def _read_all(self) -> None:
+        try:
+            while self._waiting:
+                keys = list(self._waiting)[:MOST_A_CALL]
+                await self._answer({key: self._waiting.pop(key) for key in keys})
+        finally:
+            self._task = None
+
+    async def _answer(self, asking: dict[Any, Asking]) -> None:
+        try:
+            found = await self._found(list(asking))
+        except Exception as error:  # noqa: BLE001 - it is for those who asked
+            for future in (one for futures in asking.values() for one in futures):
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for key, futures in asking.items():
+            for future in futures:
+                if not future.done():
+                    future.set_result(found[key])
+
+    async def _found(self, keys: list[Any]) -> dict[Any, Seen]:
+        async with borrowed(self._connections) as connection:
+            rows, position = await rows_by_key(connection, self._projection, self._table, keys)
+        return {key: Seen(rows.get(key), position) for key in keys}
