@@ -14,7 +14,8 @@ from daybook.services import ServiceError, services
 from daybook.settings import Settings
 from event_store.connections import connect
 from event_store.privacy.keyring import Keyring
-from projections.engine import Pages, ProjectionFailed, behind, post_page
+from projections.engine import Pages, ProjectionFailed, behind, post_some
+from projections.leases import joined
 from projections.projection import Projection
 from projections.rebuild import RebuildRunning, Rebuilt, rebuild
 from projections.status import Status, statuses
@@ -40,16 +41,21 @@ def statuses_now(settings: Settings) -> list[Status]:
 def catch_up_all(database_url: str, keys: Keyring, console: Console) -> None:
     """Post every view to the end of the log, together with the workers if there are any."""
     pages = Pages(PROJECTIONS.values(), keys)
-    with connected(database_url) as connection, Progress(console=console) as progress:
+    with (
+        connected(database_url) as connection,
+        joined(connection, PROJECTIONS.values()) as crew,
+        Progress(console=console) as progress,
+    ):
         left = {name: behind(connection, one) for name, one in PROJECTIONS.items()}
         tasks = {name: progress.add_task(f"posting {name}", total=left[name]) for name in left}
         while any(left.values()):
             moved = 0
             for name in [name for name, events in left.items() if events]:
-                moved += post_page(connection, PROJECTIONS[name], pages)
+                moved += post_some(connection, PROJECTIONS[name], crew, pages)
                 now_left = behind(connection, PROJECTIONS[name])
                 progress.advance(tasks[name], max(0, left[name] - now_left))
                 left[name] = now_left
+            crew.beat_if_due(connection)
             if not moved:
                 time.sleep(POLL_SECONDS)  # workers are at all of them
 

@@ -15,19 +15,27 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from daybook.background import start_cleaning, start_reactions
+from daybook.builder import Foreman
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.notary import start_notary
+from daybook.relay import Relay
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS, Keyring
-from projections.engine import Pages, ProjectionFailed, catch_up
-from projections.projection import Projection
+from projections.engine import ProjectionFailed, post_held
+from projections.leases import BEAT_SECONDS, Crew
+from projections.pages import Pages
+from projections.projection import PARTITIONS, Projection
 from projections.switched_on import PROJECTIONS
 
 TICK_SECONDS = 1.0
 STATEMENT_MS = 60_000
+# So soon the server ends the transaction of a process that is frozen in it, and others take over.
+IDLE = "3s"
+# A thread that is at one view for so long is stuck: then this process no longer says it lives.
+STUCK_SECONDS = 120.0
 FAILED_PAUSE_SECONDS = 5.0
 # Also a session that the server ended because this process was frozen in a transaction.
 OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
@@ -36,31 +44,69 @@ log = structlog.get_logger(__name__)
 
 
 class Poster:
-    """Posts projections over connections of its own, one for each thread."""
+    """Posts the partitions that this process holds, over a connection for each thread."""
 
     def __init__(self, database_url: str, keys: Keyring = NO_KEYS) -> None:
         self._database_url = database_url
         self._local = threading.local()
         self._pages = Pages(PROJECTIONS.values(), keys)
+        self._crew = Crew(PROJECTIONS.values())
+        self._busy = {name: threading.Lock() for name in PROJECTIONS}
+        self._again: set[str] = set()
+        self._since: dict[str, float] = {}
         self._paused_until: dict[str, float] = {}
         self._seldom = Seldom()
 
+    def holds_all(self, projection: Projection) -> bool:
+        """Tell whether there is nobody to share a view with at this moment."""
+        return len(self._crew.leases(projection)) == PARTITIONS
+
+    def beat(self) -> None:
+        """Say that this process lives, unless it is stuck; take and give back partitions."""
+        now = time.monotonic()
+        if any(now - since > STUCK_SECONDS for since in list(self._since.values())):
+            log.error("posting_stuck", projections=sorted(self._since))
+            return
+        try:
+            self._crew.beat(self._connection())
+        except OUTAGE as error:
+            self._say_away(error)
+
     def post(self, projection: Projection) -> None:
-        """Bring a view up to the log's end; whatever fails is logged and tried again later."""
+        """Bring a view up to the log's end; whatever fails is logged and tried again later.
+
+        If another thread is at it, that one looks once more when it is done.
+        """
+        name = projection.name
+        self._again.add(name)
+        while name in self._again and self._busy[name].acquire(blocking=False):
+            try:
+                self._again.discard(name)
+                self._since[name] = time.monotonic()
+                self._post(projection)
+            finally:
+                self._since.pop(name, None)
+                self._busy[name].release()
+
+    def _post(self, projection: Projection) -> None:
         if time.monotonic() < self._paused_until.get(projection.name, 0):
             return
         try:
-            catch_up(self._connection(), projection, self._pages)
+            self._crew.beat_if_due(self._connection())
+            post_held(self._connection(), projection, self._crew, self._pages)
         except ProjectionFailed:
             self._pause(projection)
         except OUTAGE as error:
-            if self._seldom.due("postgres_away"):
-                log.warning("postgres_away", error=str(error).strip())
-            self.close()
+            self._say_away(error)
         except Exception:
             log.exception("posting_failed", projection=projection.name)
             self.close()
             self._pause(projection)
+
+    def _say_away(self, error: Exception) -> None:
+        if self._seldom.due("postgres_away"):
+            log.warning("postgres_away", error=str(error).strip())
+        self.close()
 
     def _pause(self, projection: Projection) -> None:
         self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
@@ -69,7 +115,10 @@ class Poster:
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
             connection = connect(
-                self._database_url, name="daybook worker", statement_ms=STATEMENT_MS
+                self._database_url,
+                name="daybook worker",
+                statement_ms=STATEMENT_MS,
+                idle_in_transaction_session_timeout=IDLE,
             )
             self._local.connection = connection
         return connection
@@ -107,11 +156,24 @@ def run_worker(database_url: str, redis_url: str, keys: Keyring = NO_KEYS) -> No
         # The mark goes first: news that comes while we read must be able to send a new message.
         unmark(broker.client, name, seldom)
         projection = PROJECTIONS.get(name)
-        if projection is not None:
-            poster.post(projection)
+        if projection is None:
+            return
+        if not poster.holds_all(projection):
+            relay.tell(name)
+        poster.post(projection)
+
+    def post_too(name: str) -> None:
+        if name in PROJECTIONS:
+            poster.post(PROJECTIONS[name])
+
+    relay = Relay(redis_url, post_too)
 
     dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(post)
-    threading.Thread(target=tick, args=[poster], name="tick", daemon=True).start()
+    relay.start()
+    Foreman(database_url).start()
+    poster.beat()
+    for work in (heart, tick):
+        threading.Thread(target=work, args=[poster], name=work.__name__, daemon=True).start()
 
 
 def unmark(client: "redis.Redis", name: str, seldom: Seldom) -> None:
@@ -121,6 +183,17 @@ def unmark(client: "redis.Redis", name: str, seldom: Seldom) -> None:
     except redis.RedisError as error:
         if seldom.due("redis_down"):
             log.warning("redis_down", error=str(error))
+
+
+def heart(poster: Poster) -> None:
+    """Beat each second, whatever is being posted."""
+    while True:
+        time.sleep(BEAT_SECONDS)
+        try:
+            poster.beat()
+        except Exception:
+            log.exception("beat_failed")
+            poster.close()
 
 
 def tick(poster: Poster) -> None:

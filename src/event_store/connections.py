@@ -51,10 +51,10 @@ def bounded(database_url: str, *, name: str, statement_ms: int = STATEMENT_MS, *
 
 
 def connect(
-    database_url: str, *, name: str, statement_ms: int = STATEMENT_MS
+    database_url: str, *, name: str, statement_ms: int = STATEMENT_MS, **more: str
 ) -> Connection[TupleRow]:
     """Open a synchronous connection in autocommit; blocks are opened with `transaction()`."""
-    address = bounded(database_url, name=name, statement_ms=statement_ms)
+    address = bounded(database_url, name=name, statement_ms=statement_ms, **more)
     return Connection.connect(address, autocommit=True)
 
 

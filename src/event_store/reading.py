@@ -9,7 +9,7 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
-from event_store.event_types import Event, decode
+from event_store.event_types import Event, UnknownEvent, UnreadableEvent, decode
 from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
 from event_store.records import Recorded, Snapshot
@@ -24,6 +24,19 @@ select position, stream_id, version, name, schema_version, data::text, occurred_
   from events
  where position > %b::bigint and position <= %b::bigint and name = any(%s::text[])
  order by position
+"""
+
+PAGE_AND_HEAD = """
+select h.position, e.position, e.stream_id, e.version, e.name, e.schema_version, e.data::text,
+       e.occurred_at, e.recorded_at
+  from log_head h
+  left join lateral (
+        select * from events
+         where position > %b::bigint and position <= least(h.position, %b::bigint)
+           and name = any(%s::text[])
+         order by position limit %b::bigint
+       ) e on true
+ order by e.position
 """
 
 # As in the partial index events_ending_sessions: written out, or it would not serve the query.
@@ -54,6 +67,16 @@ values (%s, %s, %s, %s, %s::jsonb)
 """
 
 CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """An event that this release cannot read, and why: `UnknownEvent` or `UnreadableEvent`."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    name: str
+    error: Exception
 
 
 class Revocation(msgspec.Struct, frozen=True):
@@ -140,6 +163,44 @@ def all_recorded(
     """Make the events of the rows of a page, with what is personal in them as it was meant."""
     keys = keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
     return [recorded(row, keys) for row in rows]
+
+
+def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
+    connection: Connection[TupleRow],
+    after: int,
+    upto: int,
+    names: Iterable[str],
+    most: int,
+    keyring: Keyring,
+) -> tuple[int, list[Recorded | Unread]]:
+    """Return at most so many events with some names after a position, and how far they reach.
+
+    That is as far as `upto`, the log's end, or the last of `most` events. What cannot be read is
+    there as `Unread`.
+    """
+    values = [after, upto, list(names), most]
+    rows = connection.execute(PAGE_AND_HEAD, values, prepare=True).fetchall()
+    stored = [row[1:] for row in rows if row[1] is not None]
+    found = all_or_unread(connection, stored, keyring)
+    if len(found) == most:
+        return found[-1].position, found
+    return max(after, min(rows[0][0], upto)), found
+
+
+def all_or_unread(
+    connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring
+) -> list[Recorded | Unread]:
+    """Make the events of the rows of a page, or say of each why there is none."""
+    keys = keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
+    return [recorded_or_unread(row, keys) for row in rows]
+
+
+def recorded_or_unread(row: Sequence[Any], keys: Keys) -> Recorded | Unread:
+    """Make the event of a row of a page, or say why there is none."""
+    try:
+        return recorded(row, keys)
+    except (UnknownEvent, UnreadableEvent) as error:
+        return Unread(row[0], row[1], row[2], row[3], error)
 
 
 def recorded(row: Sequence[Any], keys: Keys | None = None) -> Recorded:

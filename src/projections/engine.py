@@ -1,199 +1,314 @@
 """The road from the log to a view: a page of events and the checkpoint, in one transaction."""
 
-import threading
+import random
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import structlog
-from psycopg import Connection, errors
+from psycopg import Connection, Error, errors
 from psycopg.rows import TupleRow
-from sqlalchemy import Table
 
-from event_store import reading
-from event_store.event_types import UnknownEvent, UnreadableEvent
-from event_store.privacy.keyring import NO_KEYS, Keyring
-from event_store.records import Recorded
+from event_store.event_types import UnknownEvent
+from event_store.reading import Unread
+from projections import pages as pages_of_the_log
+from projections.folding import Condemned, Folded, fold
+from projections.leases import CAREFUL_CRASHES, Crew, Lease, LeaseLost, joined
+from projections.pages import Item, Pages
 from projections.progress import tell
-from projections.projection import Key, Projection, Rows, fold_page
-from projections.row_sql import read_rows, write_rows
+from projections.projection import Projection
+from projections.row_sql import write_rows
+from projections.sides import Side
 
-PAGE = 2_000
-PAGES_KEPT = 3
+__all__ = ["Pages", "ProjectionFailed", "behind", "catch_up", "post_held", "post_page", "post_some"]
+
 # Events that come in a flood are cheaper by the page: so many at once, and the next page may grow.
 MANY = 150
-LINGER_SECONDS = 0.2
-SHARING_SECONDS = 0.5
+LINGER_SECONDS = 0.05
+MOST_FAILING_KEYS = 1_000
+ATTEMPTS = 5
+FIRST_PAUSE = 0.05
+LAST_CRASH = 3
+FENCED = "DBK01"
 
 log = structlog.get_logger(__name__)
 
 BEHIND = """
-select h.position - c.position from log_head h, projection_checkpoints c
- where c.name = %s and c.version = %s
+select h.position - min(c.position) from log_head h, projection_checkpoints c
+ where c.name = %s and c.version = %s and c.side = 'live' group by h.position
 """
 
-# The row lock is the lease: it ends with the transaction, whatever becomes of the worker. A frozen
-# worker is ended by the server's idle_in_transaction_session_timeout and can then write nothing.
-TAKE = """
-select position from projection_checkpoints
- where name = %s and version = %s for update skip locked
+MOVE = "select move_partitions(%s, %s, %s, %s::int[], %s::bigint[], %s, %s)"
+
+FAIL = """
+insert into projection_failures
+       (name, version, side, partition, key, position, error, traceback)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
-MOVE = """
-update projection_checkpoints
-   set position = %s, moved_at = clock_timestamp(), failure = null
- where name = %s and version = %s and position = %s
+PARK = """
+insert into projection_parked (name, version, side, partition, key, position)
+select %s, %s, %s, p, k, n from unnest(%s::int[], %s::text[], %s::bigint[]) as t (p, k, n)
 """
 
-FAILED = """
+HELD_UP = """
 update projection_checkpoints set failure = %s, failed_at = clock_timestamp()
- where name = %s and version = %s and failure is distinct from %s
+ where name = %s and version = %s and side = %s and partition = any(%s)
+   and failure is distinct from %s
 """
+
+TRYING = """
+update projection_checkpoints c set trying = c.position
+  from unnest(%s::int[], %s::bigint[]) as held (partition, token)
+ where c.name = %s and c.version = %s and c.side = %s
+   and c.partition = held.partition and c.token = held.token
+"""
+
+# The event's values are such that Postgres cannot hold them.
+UNFIT = (
+    errors.DataError,
+    errors.IntegrityError,
+    errors.NotSupportedError,
+    errors.ProgramLimitExceeded,
+    UnicodeEncodeError,
+    OverflowError,
+)
+# Somebody else was in the way; the same may succeed a moment later.
+COLLIDED = (errors.SerializationFailure, errors.DeadlockDetected)
+
+
+Where = tuple[str, int, Side]
+"""A projection's name, its version, and the side that is meant."""
 
 
 class ProjectionFailed(Exception):  # noqa: N818 - reads as what happened
-    """A page of events could not be applied; nothing of it was."""
+    """A view stands still: an unknown event comes next, or too much of it has failed."""
 
     def __init__(self, projection: Projection, reason: str) -> None:
         self.projection, self.reason = projection, reason
         super().__init__(f"Projection {projection.name} stands still: {reason}")
 
 
-class Pages:
-    """Pages of the log, the last few kept, so that projections in step share the reading.
-
-    Reading and decoding cost more than most folds; events are immutable, so threads may share them.
-    """
-
-    def __init__(self, projections: Iterable[Projection], keys: Keyring = NO_KEYS) -> None:
-        """Only events that one of the projections listens to are read."""
-        self._names = sorted({name for one in projections for name in one.event_names})
-        self._keys = keys
-        self._kept: OrderedDict[tuple[int, int], list[Recorded]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def read(
-        self, connection: Connection[TupleRow], projection: Projection, after: int, upto: int
-    ) -> list[Recorded]:
-        """Return the events at positions in (after, upto] that a projection listens to, in order.
-
-        An event that cannot be read concerns only those who listen to it, and a reading that takes
-        long keeps nobody else waiting: then a projection reads for itself.
-        """
-        if self._lock.acquire(timeout=SHARING_SECONDS):
-            try:
-                page = self._shared(connection, after, upto)
-                return [one for one in page if type(one.event) in projection.event_types]
-            except (UnknownEvent, UnreadableEvent):
-                pass
-            finally:
-                self._lock.release()
-        return reading.page(connection, after, upto, projection.event_names, self._keys)
-
-    def _shared(self, connection: Connection[TupleRow], after: int, upto: int) -> list[Recorded]:
-        page = self._kept.get((after, upto))
-        if page is None:
-            page = reading.page(connection, after, upto, self._names, self._keys)
-            self._kept[after, upto] = page
-            if len(self._kept) > PAGES_KEPT:
-                self._kept.popitem(last=False)
-        return page
+class KilledItsWorker(Exception):  # noqa: N818 - reads as what happened
+    """Workers died again and again while they applied an event."""
 
 
 def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
     """Post the log to a view up to its end; return how far the view has come in this call.
 
-    Returns at once if another worker is at it. Whoever is at it looks at the log's end again after
-    each commit, so news that arrives in between is never left to lie.
+    Posts what nobody holds; returns at once if workers hold all of it.
     """
-    posted = 0
-    while behind(connection, projection) > 0:
-        step = post_page(connection, projection, pages)
-        if step == 0:
-            break
-        tell(connection, projection)
-        posted += step
-        if MANY <= step < PAGE:
-            time.sleep(LINGER_SECONDS)
-    return posted
+    with joined(connection, [projection]) as crew:
+        return post_held(connection, projection, crew, pages)
 
 
 def behind(connection: Connection[TupleRow], projection: Projection) -> int:
     """Return by how many events a view is behind the log."""
-    row = connection.execute(BEHIND, [projection.name, projection.version], prepare=True).fetchone()
+    values = [projection.name, projection.version]
+    row = connection.execute(BEHIND, values, prepare=True).fetchone()
     if row is None:
         message = f"There is no checkpoint of {projection.name} version {projection.version}."
         raise LookupError(message)
     return int(row[0])
 
 
-def post_page(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
-    """Apply the next page and move the checkpoint, both or neither; return the positions passed.
-
-    Raises `ProjectionFailed`, and notes why beside the checkpoint for the operator to see.
-    """
-    key = [projection.name, projection.version]
-    try:
-        with connection.transaction():
-            row = connection.execute(TAKE, key, prepare=True).fetchone()
-            if row is None:
-                return 0
-            upto = apply_page(connection, projection, row[0], pages)
-            moved = connection.execute(MOVE, [upto, *key, row[0]], prepare=True)
-            assert moved.rowcount == 1  # noqa: S101 - the row is locked
-            return upto - int(row[0])
-    except (errors.OperationalError, errors.InterfaceError):
-        raise
-    except Exception as error:
-        reason = f"{kind_of(error)}: {error}"[:2_000]
-        log.exception("projection_failed", projection=projection.name)
-        connection.execute(FAILED, [reason, *key, reason])
-        raise ProjectionFailed(projection, reason) from error
-
-
-def apply_page(
-    connection: Connection[TupleRow], projection: Projection, after: int, pages: Pages
+def post_held(
+    connection: Connection[TupleRow], projection: Projection, crew: Crew, pages: Pages
 ) -> int:
-    """Fold the events of the next page into the tables; return the position it ends at."""
-    upto, page = next_page(connection, projection, after, pages)
-    if page:
-        rows = fold_page(projection, rows_for(connection, projection, page), page)
-        for table, changed in rows.written():
-            write_rows(connection, table, changed)
-    return upto
+    """Post the partitions that a worker holds up to the log's end; return how far they have come.
 
-
-def next_page(
-    connection: Connection[TupleRow], projection: Projection, after: int, pages: Pages
-) -> tuple[int, list[Recorded]]:
-    """Return the next page and the position it ends at, which is before any unknown event.
-
-    Raises `UnknownEvent` if that is the very next one: the view waits there for a newer release.
+    It looks at the log's end again after each commit, so news in between is never left to lie.
     """
-    upto = min(reading.head(connection), after + PAGE)
+    if not crew.leases(projection):
+        behind(connection, projection)  # raises if there is no such view
+    leases = crew.leases(projection)
+    before = min((one.position for one in leases), default=0)
+    while step := post_some(connection, projection, crew, pages):
+        crew.beat_if_due(connection)
+        if MANY <= step < pages_of_the_log.PAGE:
+            time.sleep(LINGER_SECONDS)
+    return min((one.position for one in leases), default=0) - before
+
+
+def post_some(
+    connection: Connection[TupleRow], projection: Projection, crew: Crew, pages: Pages
+) -> int:
+    """Post the next page of what a worker holds; return how many positions were passed, 0: none.
+
+    What was taken over, or changed by an operator, is looked at anew.
+    """
+    while leases := crew.leases(projection):
+        try:
+            return post_page(connection, projection, leases, pages)
+        except LeaseLost:
+            log.info("lease_lost", projection=projection.name)
+            crew.beat(connection)
+    return 0
+
+
+def post_page(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    leases: Sequence[Lease],
+    pages: Pages,
+    side: Side = "live",
+) -> int:
+    """Apply the next page to those partitions that are furthest behind, and move them.
+
+    Rows and checkpoints are written in one transaction; returns how many positions were passed.
+    What cannot be applied is parked. Raises `LeaseLost`, and `ProjectionFailed` when the view has
+    to wait, which is noted beside the checkpoint for the operator to see.
+    """
+    lowest = min(one.position for one in leases)
+    group = [one for one in leases if one.position == lowest]
+    others = [one.position for one in leases if one.position > lowest]
+    upto = min([lowest + pages_of_the_log.PAGE, *others])
+    page = Page(connection, projection, group, pages, side)
     try:
-        return upto, pages.read(connection, projection, after, upto)
-    except UnknownEvent as unknown:
-        if unknown.position is None or unknown.position <= after + 1:
+        step = page.post(upto)
+        if step and side == "live":
+            tell(connection, projection)
+    except ProjectionFailed as failed:
+        log.warning("projection_holds", projection=projection.name, reason=failed.reason)
+        partitions = [one.partition for one in group]
+        where = [projection.name, projection.version, side, partitions]
+        connection.execute(HELD_UP, [failed.reason, *where, failed.reason])
+        raise
+    return step
+
+
+def write(connection: Connection[TupleRow], where: Where, folded: Folded) -> None:
+    """Write what a page came to; part of a transaction that has made sure of the partitions."""
+    for table, rows in folded.written:
+        write_rows(connection, table, rows, where[2])
+    for one in folded.failing:
+        values = [one.partition, one.key, one.position, one.error, one.traceback]
+        connection.execute(FAIL, [*where, *values])
+    if folded.parked:
+        columns = [list(column) for column in zip(*folded.parked, strict=True)]
+        connection.execute(PARK, [*where, *columns])
+
+
+class Page:
+    """The posting of one page, again with less of it if it fails."""
+
+    def __init__(
+        self,
+        connection: Connection[TupleRow],
+        projection: Projection,
+        group: Sequence[Lease],
+        pages: Pages,
+        side: Side,
+    ) -> None:
+        self._connection, self._projection, self._group = connection, projection, group
+        self._pages, self._side = pages, side
+        self._after = group[0].position
+        self._where: Where = (projection.name, projection.version, side)
+
+    def post(self, upto: int) -> int:
+        """Post the events up to a position, or as many as can be; return the positions passed."""
+        if any(one.crashes >= CAREFUL_CRASHES for one in self._group):
+            return self._post_carefully(upto)
+        end, items = self._pages.read(self._connection, self._projection, self._after, upto)
+        if end <= self._after:
+            return 0
+        end, items = self._before_unknown(end, items)
+        return self._attempt(end, items)
+
+    def _attempt(self, end: int, items: Sequence[Item]) -> int:
+        """Apply and commit; less and less of the page, until what fails is one event alone."""
+        condemned: dict[int, Exception] = {}
+        collisions = 0
+        while True:
+            try:
+                return self._commit(end, self._fold(items, condemned))
+            except COLLIDED as error:
+                collisions += 1
+                if collisions < ATTEMPTS:
+                    pause = FIRST_PAUSE * 2 ** (collisions - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - so that no two keep step
+                    log.warning("posting_collided", projection=self._projection.name)
+                    time.sleep(pause)
+                    continue
+                failure: Exception = error
+            except UNFIT as error:
+                failure = error
+            if condemned or not items:
+                raise failure  # it is not this event's values
+            if len(items) == 1:
+                condemned[items[0].position] = failure
+            else:
+                items = items[: len(items) // 2]
+                end = items[-1].position
+
+    def _fold(self, items: Sequence[Item], condemned: Condemned) -> Folded:
+        folded = fold(
+            self._connection,
+            self._projection,
+            self._group,
+            items,
+            side=self._side,
+            condemned=condemned,
+        )
+        failing = len(folded.failing) + sum(len(one.parked) for one in self._group)
+        if failing > MOST_FAILING_KEYS and folded.failing:
+            reason = f"TOO_MANY_FAILURES: {failing} keys wait; last {folded.failing[-1].error}"
+            raise ProjectionFailed(self._projection, reason)
+        return folded
+
+    def _commit(self, end: int, folded: Folded) -> int:
+        """Write rows and checkpoint, both or neither, in one round trip."""
+        partitions = [one.partition for one in self._group]
+        tokens = [one.token for one in self._group]
+        try:
+            with self._connection.pipeline(), self._connection.transaction():
+                move = [*self._where, partitions, tokens, self._after, end]
+                self._connection.execute(MOVE, move, prepare=True)
+                write(self._connection, self._where, folded)
+        except Error as error:
+            if error.sqlstate == FENCED:
+                raise LeaseLost(str(error)) from error
             raise
-        upto = unknown.position - 1
-        return upto, pages.read(connection, projection, after, upto)
+        for one in self._group:
+            one.position, one.trying = end, None
+            one.parked |= {f.key for f in folded.failing if f.partition == one.partition}
+            if end >= one.careful_until:
+                one.crashes = 0
+        for failing in folded.failing:
+            log.error(
+                "event_parked",
+                projection=self._projection.name,
+                key=failing.key,
+                position=failing.position,
+                error=failing.error,
+            )
+        return end - self._after
 
+    def _before_unknown(self, end: int, items: list[Item]) -> tuple[int, list[Item]]:
+        """Cut a page off before an event of a newer release; `ProjectionFailed` if it is next."""
+        for number, item in enumerate(items):
+            if isinstance(item, Unread) and isinstance(item.error, UnknownEvent):
+                if item.position == self._after + 1:
+                    reason = f"UNKNOWN_EVENT: {item.error}"
+                    raise ProjectionFailed(self._projection, reason)
+                return item.position - 1, items[:number]
+        return end, items
 
-def kind_of(error: Exception) -> str:
-    """Return the word that a reason begins with."""
-    return "UNKNOWN_EVENT" if isinstance(error, UnknownEvent) else type(error).__name__
-
-
-def rows_for(
-    connection: Connection[TupleRow], projection: Projection, page: Sequence[Recorded]
-) -> Rows:
-    """Read all rows that the events of a page need, one statement a table."""
-    wanted: dict[Table, set[Key]] = defaultdict(set)
-    for event in page:
-        for table, key in projection.needs(event):
-            wanted[table].add(key)
-    rows = Rows()
-    for table, keys in wanted.items():
-        rows.load(table, read_rows(connection, table, keys))
-    return rows
+    def _post_carefully(self, upto: int) -> int:
+        """Post one event alone, after noting that it is being tried: workers have died here."""
+        partitions = [one.partition for one in self._group]
+        tokens = [one.token for one in self._group]
+        deaths = [one.crashes for one in self._group if one.trying == self._after]
+        tried = self._connection.execute(TRYING, [partitions, tokens, *self._where])
+        if tried.rowcount != len(self._group):
+            raise LeaseLost(self._projection.name)
+        end, items = self._pages.read(self._connection, self._projection, self._after, upto)
+        if end <= self._after:
+            return 0
+        end, items = self._before_unknown(end, items)
+        if not items:
+            return self._attempt(end, items)
+        first = items[:1]
+        if max(deaths, default=0) >= LAST_CRASH:
+            why = KilledItsWorker(f"{max(deaths)} workers died while they applied it.")
+            condemned = self._fold(first, {first[0].position: why})
+            return self._commit(first[0].position, condemned)
+        return self._attempt(first[0].position, first)

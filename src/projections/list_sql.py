@@ -31,7 +31,14 @@ from projections.projection import Projection
 
 DIALECT = psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its dialects loosely
 CHECKPOINTS = lightweight_table(
-    "projection_checkpoints", column("name"), column("version"), column("position")
+    "projection_checkpoints",
+    column("name"),
+    column("version"),
+    column("side"),
+    column("position"),
+)
+VERSIONS = lightweight_table(
+    "projection_versions", column("name"), column("version"), column("serves")
 )
 # Rows are counted one by one up to here: twice a year's orders of a retailer with 4,000 customers.
 COUNTED = 50_000
@@ -180,12 +187,17 @@ def shown_columns(table: Table) -> list[ColumnElement[Any]]:
 
 
 def position_of(projection: Projection) -> ScalarSelect[Any]:
-    """Return the expression of how far a projection has come."""
+    """Return the expression of how far what is read of a projection has come: all of it."""
+    serving = and_(
+        VERSIONS.c.name == CHECKPOINTS.c.name, VERSIONS.c.serves == CHECKPOINTS.c.version
+    )
     return (
-        select(CHECKPOINTS.c.position)
+        select(func.min(CHECKPOINTS.c.position))
+        .select_from(CHECKPOINTS.join(VERSIONS, serving))
         .where(
-            CHECKPOINTS.c.name == projection.name,
-            CHECKPOINTS.c.version == projection.version,
+            VERSIONS.c.name == projection.name,
+            VERSIONS.c.version == projection.version,
+            CHECKPOINTS.c.side == "live",
         )
         .scalar_subquery()
     )

@@ -164,6 +164,7 @@ PROJECTION = Projection(
         order.OrderRefunded,
         order.OrderNoteAdded,
     ],
+    key="id",
     needs=needs,
     fold=fold,
 )

@@ -101,6 +101,7 @@ PROJECTION = Projection(
         product.StockReleased,
         product.ProductWithdrawn,
     ],
+    key="id",
     needs=needs,
     fold=fold,
 )

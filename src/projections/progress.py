@@ -23,7 +23,12 @@ from projections.projection import Projection
 # all of the server's while it commits, so this one must not wait for the disk.
 TELL = "select set_config('synchronous_commit', 'off', true), pg_notify('daybook_views', %s)"
 LISTEN, UNLISTEN = "listen daybook_views", "unlisten daybook_views"
-LOOK = "select name, version, position from projection_checkpoints"
+LOOK = """
+select v.name, v.version, min(c.position)
+  from projection_versions v
+  join projection_checkpoints c on c.name = v.name and c.version = v.serves and c.side = 'live'
+ group by v.name, v.version
+"""
 
 # For a hint that was lost: its teller died between the two transactions.
 UNTOLD_SECONDS = 0.5

@@ -1,9 +1,12 @@
 """What a projection declares: tables, events, the rows that an event needs, and how to fold it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from uuid import UUID
+from zlib import crc32
 
 from sqlalchemy import Table
 
@@ -13,6 +16,9 @@ from event_store.records import Recorded
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 Place = tuple[Table, Key]
+
+# As many workers can share the posting of one view; a migration makes as many checkpoints.
+PARTITIONS = 4
 
 
 class Rows:
@@ -52,10 +58,28 @@ class Rows:
             rows = self._rows[table]
             yield table, [row for key in keys if (row := rows[key]) is not None]
 
+    def settle(self) -> None:
+        """Say that what had to be written has been."""
+        self._dirty.clear()
+
     def all(self, table: Table) -> list[Row]:
         """Return all rows that are here, in the order of their keys."""
         rows = self._rows.get(table, {})
         return [row for key in sorted(rows) if (row := rows[key]) is not None]
+
+    def copies(self, places: Iterable[Place]) -> list[tuple[Place, Row | None, bool]]:
+        """Return how rows are now, for `restore` to bring back."""
+        return [
+            ((table, key), deepcopy(self.find(table, *key)), key in self._dirty.get(table, ()))
+            for table, key in places
+        ]
+
+    def restore(self, copies: Iterable[tuple[Place, Row | None, bool]]) -> None:
+        """Let rows be as they were when they were copied."""
+        for (table, key), row, dirty in copies:
+            self._rows.setdefault(table, {})[key] = row
+            if not dirty:
+                self._dirty.get(table, set()).discard(key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +88,17 @@ class Projection:
 
     `needs` names the rows that an event's fold will look at (missing ones are fine). `fold` gets
     them in memory and changes them there: no I/O, no clock. A table's name ends in the version.
+
+    `key` is the column, part of each table's primary key, that rows are spread over partitions by
+    and kept back by when an event cannot be applied: a row is never changed for the sake of a row
+    with another key.
     """
 
     name: str
     version: int
     tables: Sequence[Table]
     events: Sequence[type[Event]]
+    key: str
     needs: Callable[[Recorded], Iterable[Place]]
     fold: Callable[[Rows, Recorded], None]
     event_names: Sequence[str] = field(init=False)
@@ -78,6 +107,19 @@ class Projection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "event_names", tuple(names_of(self.events)))
         object.__setattr__(self, "event_types", frozenset(self.events))
+
+
+def partition_of(value: Any) -> int:
+    """Return the partition of the rows with a key: the same in every process and release."""
+    if isinstance(value, UUID):
+        return value.int % PARTITIONS
+    return crc32(str(value).encode()) % PARTITIONS
+
+
+@cache
+def key_index(projection: Projection, table: Table) -> int:
+    """Return where in a table's primary key the projection's key stands."""
+    return key_columns(table).index(projection.key)
 
 
 @cache

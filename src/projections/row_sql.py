@@ -9,45 +9,54 @@ from psycopg.rows import TupleRow, dict_row
 from sqlalchemy import Table
 
 from projections.projection import Key, Row, key_columns
+from projections.sides import SCHEMAS, Side
 
 
-def read_rows(connection: Connection[TupleRow], table: Table, keys: Iterable[Key]) -> list[Row]:
+def read_rows(
+    connection: Connection[TupleRow], table: Table, keys: Iterable[Key], side: Side = "live"
+) -> list[Row]:
     """Return the rows with these primary keys, as far as they exist."""
     names = key_columns(table)
     wanted = [dict(zip(names, key, strict=True)) for key in keys]
     if not wanted:
         return []
     with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(select_sql(table), [msgspec.json.encode(wanted).decode()], prepare=True)
+        cursor.execute(
+            select_sql(table, SCHEMAS[side]), [msgspec.json.encode(wanted).decode()], prepare=True
+        )
         return cursor.fetchall()
 
 
-def write_rows(connection: Connection[TupleRow], table: Table, rows: list[Row]) -> None:
+def write_rows(
+    connection: Connection[TupleRow], table: Table, rows: list[Row], side: Side = "live"
+) -> None:
     """Insert rows, or replace those with the same primary key."""
     if rows:
-        connection.execute(upsert_sql(table), [msgspec.json.encode(rows).decode()], prepare=True)
+        values = [msgspec.json.encode(rows).decode()]
+        connection.execute(upsert_sql(table, SCHEMAS[side]), values, prepare=True)
 
 
 @lru_cache
-def select_sql(table: Table) -> str:
+def select_sql(table: Table, schema: str) -> str:
     """Return the statement of `read_rows`."""
     listed = ", ".join(f"t.{column.name}" for column in table.columns)
     key = ", ".join(key_columns(table))
     return (
-        f"select {listed} from json_populate_recordset(null::{table.name}, %s::json) wanted "  # noqa: S608 - names of our own tables
-        f"join {table.name} t using ({key})"
+        f"select {listed} "  # noqa: S608 - names of our own tables
+        f"from json_populate_recordset(null::{schema}.{table.name}, %s::json) wanted "
+        f"join {schema}.{table.name} t using ({key})"
     )
 
 
 @lru_cache
-def upsert_sql(table: Table) -> str:
+def upsert_sql(table: Table, schema: str) -> str:
     """Return the statement of `write_rows`."""
     names = [column.name for column in table.columns]
     keys = key_columns(table)
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
     listed = ", ".join(names)
     return (
-        f"insert into {table.name} ({listed}) select {listed} "  # noqa: S608 - names of our own tables
-        f"from json_populate_recordset(null::{table.name}, %s::json) "
+        f"insert into {schema}.{table.name} ({listed}) select {listed} "  # noqa: S608 - names of our own tables
+        f"from json_populate_recordset(null::{schema}.{table.name}, %s::json) "
         f"on conflict ({', '.join(keys)}) do update set {changes}"
     )

@@ -70,6 +70,7 @@ PROJECTION = Projection(
     version=1,
     tables=[SALES, NAMES],
     events=[*EVENTS, user.UserRegistered, user.UserImported, user.UserRenamed],
+    key="user_id",
     needs=needs,
     fold=fold,
 )

@@ -49,7 +49,13 @@ def fold(rows: Rows, recorded: Recorded) -> None:
 
 
 PROJECTION = Projection(
-    name="sales_by_day", version=1, tables=[SALES], events=EVENTS, needs=needs, fold=fold
+    name="sales_by_day",
+    version=1,
+    tables=[SALES],
+    events=EVENTS,
+    key="day",
+    needs=needs,
+    fold=fold,
 )
 
 

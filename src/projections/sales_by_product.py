@@ -84,6 +84,7 @@ PROJECTION = Projection(
     version=1,
     tables=[SALES, NAMES],
     events=[*EVENTS, product.ProductListed, product.ProductRenamed],
+    key="product_id",
     needs=needs,
     fold=fold,
 )

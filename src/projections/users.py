@@ -160,6 +160,7 @@ PROJECTION = Projection(
         order.OrderCancelled,
         order.OrderRefunded,
     ],
+    key="id",
     needs=needs,
     fold=fold,
 )

@@ -140,7 +140,8 @@ def position_of(database_url: str, projection: Projection) -> int:
     """Return how far a view has come."""
     with connect(database_url, name="test") as connection:
         row = connection.execute(
-            "select position from projection_checkpoints where name = %s", [projection.name]
+            "select min(position) from projection_checkpoints where name = %s and side = 'live'",
+            [projection.name],
         ).fetchone()
     assert row is not None
     found: int = row[0]

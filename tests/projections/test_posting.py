@@ -20,9 +20,9 @@ from domain.order import OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import engine, orders, products, sales_by_day
-from projections.engine import Pages, ProjectionFailed, catch_up, post_page
-from projections.projection import Projection, Rows
+from projections import orders, pages, products, sales_by_day
+from projections.engine import Pages, catch_up
+from projections.projection import Rows
 from projections.row_sql import read_rows, write_rows
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import ALICE, LANTERN, NOON, ORDER, TEAPOT
@@ -74,38 +74,9 @@ def test_pages_of_any_size_lead_to_the_same_rows(
             for table in projection.tables:
                 connection.execute(f"truncate {table.name}".encode())
         connection.execute("update projection_checkpoints set position = 0")
-    monkeypatch.setattr(engine, "PAGE", 1)
+    monkeypatch.setattr(pages, "PAGE", 1)
     post(database_url)
     assert everything(database_url) == at_once
-
-
-def failing_at(projection: Projection, position: int) -> Projection:
-    """Return a projection that cannot apply the event at a position."""
-
-    def fold(rows: Rows, recorded: Recorded) -> None:
-        if recorded.position == position:
-            raise ValueError("poison")
-        projection.fold(rows, recorded)
-
-    return replace(projection, fold=fold)
-
-
-def test_a_failing_fold_leaves_everything_and_says_why(database_url: str) -> None:
-    append(database_url, STORY)
-    poisoned = failing_at(products.PROJECTION, 8)
-    with connect(database_url, name="test") as connection:
-        with pytest.raises(ProjectionFailed, match="products stands still: ValueError: poison"):
-            catch_up(connection, poisoned, Pages([poisoned]))
-        assert stored(connection, products.PRODUCTS) == []
-        failure = "select position, failure, failed_at from projection_checkpoints where name = %s"
-        row = connection.execute(failure, ["products"]).fetchone()
-        assert row is not None
-        assert row[:2] == (0, "ValueError: poison")
-        assert row[2] is not None
-        post(database_url, products.PROJECTION)
-        row = connection.execute(failure, ["products"]).fetchone()
-        assert row is not None
-        assert row[:2] == (len(STORY), None)
 
 
 def test_of_two_workers_one_works_and_the_other_returns_at_once(database_url: str) -> None:
@@ -143,8 +114,8 @@ HALF_WAY = """
     from event_store.connections import connect
     from projections import engine, orders, row_sql
 
-    def stop(connection, table, rows):
-        row_sql.write_rows(connection, table, rows[: len(rows) // 2])
+    def stop(connection, table, rows, side):
+        row_sql.write_rows(connection, table, rows[: len(rows) // 2], side)
         print("half", flush=True)
         time.sleep(60)
 
@@ -168,8 +139,8 @@ def test_a_process_killed_inside_a_page_leaves_nothing_half_applied(database_url
         assert stored(connection, orders.ORDERS) == []
         assert position_of(database_url, orders.PROJECTION) == 0
         deadline = time.monotonic() + 5
-        pages = Pages([orders.PROJECTION])
-        while not (step := post_page(connection, orders.PROJECTION, pages)):
+        shared = Pages([orders.PROJECTION])
+        while not (step := catch_up(connection, orders.PROJECTION, shared)):
             assert time.monotonic() < deadline, "the lease did not pass on"
             time.sleep(0.05)
         assert step == 50

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 
 from event_store.connections import connect
-from projections import engine, orders, products
+from projections import orders, pages, products
 from projections.listing import Request
 from projections.projection import Projection
-from projections.rebuild import LOCK, RebuildRunning, rebuild
+from projections.rebuild import RebuildRunning, labour, rebuild, start
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
 from tests.event_store.given import appending
@@ -99,7 +99,7 @@ def test_events_and_readers_go_on_during_a_rebuild(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Readers see all that was there at the start, at every moment, and never an older view."""
-    monkeypatch.setattr(engine, "PAGE", 20)
+    monkeypatch.setattr(pages, "PAGE", 20)
     append(database_url, [STORY[0], *many_orders(200)])
     post(database_url)
     done = threading.Event()
@@ -140,8 +140,10 @@ def test_what_was_posted_meanwhile_is_in_the_new_tables(database_url: str) -> No
 
 def test_a_second_rebuild_at_once_is_refused(database_url: str) -> None:
     append(database_url, STORY)
-    with connect(database_url, name="first") as first:
-        first.execute(LOCK, [products.PROJECTION.name])
+    working = {"products": products.PROJECTION}
+    with connect(database_url, name="first") as first, labour(first, working) as at_work:
+        start(first, products.PROJECTION)
+        at_work._crew.beat(first)
         with pytest.raises(RebuildRunning, match="products is being rebuilt already"):
             rebuilt(database_url, products.PROJECTION)
         rebuilt(database_url, orders.PROJECTION)

@@ -5,6 +5,7 @@ from sqlalchemy import Table, create_engine, inspect, make_url
 from sqlalchemy.dialects import postgresql
 
 from event_store.connections import connect
+from projections.projection import PARTITIONS
 from projections.switched_on import PROJECTIONS
 
 TABLES = [table for projection in PROJECTIONS.values() for table in projection.tables]
@@ -36,8 +37,12 @@ def test_a_table_is_as_it_is_declared(found: dict[str, dict[str, str]], table: T
 
 def test_every_projection_has_a_checkpoint_and_versioned_tables(database_url: str) -> None:
     with connect(database_url, name="test") as connection:
-        rows = connection.execute("select name, version from projection_checkpoints").fetchall()
-    assert sorted(rows) == sorted((one.name, one.version) for one in PROJECTIONS.values())
+        rows = connection.execute(
+            "select name, version, count(*) from projection_checkpoints group by 1, 2"
+        ).fetchall()
+    assert sorted(rows) == sorted(
+        (one.name, one.version, PARTITIONS) for one in PROJECTIONS.values()
+    )
     for projection in PROJECTIONS.values():
         assert all(table.name.endswith(f"_v{projection.version}") for table in projection.tables)
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from event_store.connections import connect
-from event_store.event_types import UnknownEvent
 from projections import products, users
 from projections.engine import Pages, ProjectionFailed, catch_up
-from projections.rebuild import rebuild
+from projections.rebuild import RebuildFailed, rebuild
 from projections.status import Status, statuses
 from projections.switched_on import PROJECTIONS
 from tests.conftest import tampering
@@ -107,7 +106,7 @@ def test_a_rebuild_that_meets_an_unknown_event_leaves_the_view_as_it_is(database
     before = everything(database_url)
     set_event(database_url, LISTED, "product.listed", 2)
     with connect(database_url, name="test") as connection:
-        with pytest.raises(UnknownEvent, match=r"product\.listed version 2 at position 4"):
+        with pytest.raises(RebuildFailed, match=r"product\.listed version 2 at position 4"):
             rebuild(connection, products.PROJECTION, lambda *_: None)
         rebuild(connection, users.PROJECTION, lambda *_: None)
     assert everything(database_url) == before

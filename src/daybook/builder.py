@@ -1,0 +1,105 @@
+"""The process that rebuilds views: a child of a worker, there while there is something to do.
+
+It is a process of its own so that live views are posted beside it and not in turn with it, and it
+is nice, so that they go first where there are not enough cores.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg
+import structlog
+
+from daybook.logs import Seldom, configure_logs
+from daybook.master_key import keyring
+from daybook.settings import Settings
+from event_store.connections import connect
+from projections.rebuild import labour, unfinished
+from projections.switched_on import PROJECTIONS
+
+NICE = 10
+STATEMENT_MS = 600_000
+IDLE = "5s"
+LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 0.05
+QUIET_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Foreman:
+    """Looks each second for rebuilds that are under way, and keeps a builder while there are."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._builder: subprocess.Popen[bytes] | None = None
+        self._seldom = Seldom()
+
+    def start(self) -> None:
+        """Begin to look, for as long as this process lives."""
+        threading.Thread(target=self._run, name="foreman", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            if self._builder is not None and self._builder.poll() is None:
+                continue
+            try:
+                if something_to_build(self._database_url):
+                    self._builder = begin(self._database_url)
+            except (psycopg.Error, OSError) as error:
+                if self._seldom.due("foreman"):
+                    log.warning("no_builder", error=str(error).strip())
+
+
+def something_to_build(database_url: str) -> bool:
+    """Tell whether there is a rebuild that this release can work on."""
+    with connect(database_url, name="daybook foreman") as connection:
+        return any(job.name in PROJECTIONS for job in unfinished(connection))
+
+
+def begin(database_url: str) -> "subprocess.Popen[bytes]":
+    """Start a builder; it ends when the end of its standard input does, which is with us."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "daybook.builder"],
+        env={**os.environ, "DAYBOOK_DATABASE_URL": database_url},
+        stdin=subprocess.PIPE,
+    )
+
+
+def end_with_parent() -> None:
+    """End this process at once when its parent has gone."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Build until there has been nothing to do for some seconds."""
+    configure_logs()
+    os.nice(NICE)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    keys = keyring(Settings.from_environment(os.environ))
+    quiet_since = time.monotonic()
+    with (
+        connect(
+            os.environ["DAYBOOK_DATABASE_URL"],
+            name="daybook builder",
+            statement_ms=STATEMENT_MS,
+            idle_in_transaction_session_timeout=IDLE,
+        ) as connection,
+        labour(connection, PROJECTIONS, keys) as at_work,
+    ):
+        while time.monotonic() - quiet_since < QUIET_SECONDS:
+            if at_work.step(connection):
+                quiet_since = time.monotonic()
+            else:
+                time.sleep(PAUSE_SECONDS)
+                if unfinished(connection):
+                    quiet_since = time.monotonic()
+
+
+if __name__ == "__main__":
+    main()

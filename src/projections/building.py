@@ -1,0 +1,170 @@
+"""Building a view anew: the log folded in memory within a budget, and copied into fresh tables.
+
+A stretch of the log is folded for the partitions that are held. Rows that have been written in an
+earlier stretch are read back; a filter of fixed size knows, without ever being wrong in the other
+direction, that the most have not. Rows and checkpoint are written in one transaction, so what is
+killed goes on from the last stretch.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from psycopg import Connection, Error
+from psycopg.rows import TupleRow
+from sqlalchemy import Table
+
+from event_store import reading
+from event_store.privacy.keyring import Keyring
+from event_store.reading import Unread
+from projections.copying import copy_rows
+from projections.engine import FENCED, MOVE
+from projections.folding import Planned, plan
+from projections.leases import Lease, LeaseLost
+from projections.projection import Key, Projection, Rows, key_of, partition_of
+from projections.row_sql import read_rows, write_rows
+
+MOST_ROWS = 20_000
+MOST_SECONDS = 2.0
+PAGE = 5_000
+FILTER_BITS = 1 << 25  # 4 MiB; of a million rows, one in a thousand is looked for in vain
+
+
+class Stumbled(Exception):  # noqa: N818 - reads as what happened
+    """An event of a stretch could not be applied; nothing of the stretch was written."""
+
+    def __init__(self, position: int, cause: Exception) -> None:
+        self.position, self.cause = position, cause
+        super().__init__(f"Event {position} cannot be applied: {type(cause).__name__}: {cause}")
+
+
+class Filter:
+    """Which rows may have been written; of those that it does not know none has."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray(FILTER_BITS // 8)
+
+    def add(self, place: object) -> None:
+        """Note a row."""
+        for bit in self._places(place):
+            self._bits[bit >> 3] |= 1 << (bit & 7)
+
+    def __contains__(self, place: object) -> bool:
+        return all(self._bits[bit >> 3] & (1 << (bit & 7)) for bit in self._places(place))
+
+    @staticmethod
+    def _places(place: object) -> tuple[int, int]:
+        code = hash(place)
+        return code % FILTER_BITS, (code >> 25) % FILTER_BITS
+
+
+class Builder:
+    """Builds the partitions that one worker holds under one set of tokens."""
+
+    def __init__(self, projection: Projection, group: Sequence[Lease], keys: Keyring) -> None:
+        """Take on partitions that stand at one position; past 0, somebody has built before."""
+        self.tokens = {one.partition: one.token for one in group}
+        self._projection, self._group, self._keys = projection, group, keys
+        self._held = frozenset(self.tokens)
+        self._filter = None if group[0].position else Filter()
+        self._rows = Rows()
+        self._known: dict[Table, set[Key]] = defaultdict(set)
+        self._stored: dict[Table, set[Key]] = defaultdict(set)
+
+    @property
+    def position(self) -> int:
+        """How far these partitions have come."""
+        return self._group[0].position
+
+    def stretch(self, connection: Connection[TupleRow], target: int) -> int:
+        """Fold and write as much as the budget allows, up to `target`; return positions passed.
+
+        Raises `Stumbled` and `LeaseLost`; then this builder knows nothing any more.
+        """
+        before = position = self.position
+        ends = time.monotonic() + MOST_SECONDS
+        while position < target and time.monotonic() < ends and self._size() < MOST_ROWS:
+            position = self._page(connection, position, target)
+        self._write(connection, position)
+        if self._size() >= MOST_ROWS:
+            self._forget()
+        return position - before
+
+    def _size(self) -> int:
+        return sum(map(len, self._known.values()))
+
+    def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
+        names = self._projection.event_names
+        upto, items = reading.page_from(connection, after, target, names, PAGE, self._keys)
+        planned, simple = plan(self._projection, self._held, items)
+        if not simple:
+            self._stumble(planned)
+        self._load(connection, planned)
+        fold, rows = self._projection.fold, self._rows
+        for item, _ in planned:
+            try:
+                fold(rows, item)  # type: ignore[arg-type]  # simple: all were read
+            except Exception as error:
+                raise Stumbled(item.position, error) from error
+        return upto
+
+    def _stumble(self, planned: Iterable[Planned]) -> None:
+        item = next(one for one, _ in planned if isinstance(one, Unread))
+        raise Stumbled(item.position, item.error) from item.error
+
+    def _load(self, connection: Connection[TupleRow], planned: Iterable[Planned]) -> None:
+        """Read back the rows that a page needs and that earlier stretches may have written."""
+        wanted: dict[Table, set[Key]] = defaultdict(set)
+        for _, places in planned:
+            for place in places:
+                table, key = place
+                if key not in self._known[table]:
+                    self._known[table].add(key)
+                    if self._filter is None or place_of(table, key) in self._filter:
+                        wanted[table].add(key)
+        for table, keys in wanted.items():
+            found = read_rows(connection, table, keys, "building")
+            self._rows.load(table, found)
+            self._stored[table].update(key_of(table, row) for row in found)
+
+    def _write(self, connection: Connection[TupleRow], position: int) -> None:
+        held = list(self.tokens)
+        of = [self._projection.name, self._projection.version, "building"]
+        move = [*of, held, list(self.tokens.values()), self.position, position]
+        try:
+            with connection.transaction():
+                connection.execute(MOVE, move)
+                for table, rows in self._rows.written():
+                    self._write_table(connection, table, rows)
+        except Error as error:
+            if error.sqlstate == FENCED:
+                raise LeaseLost(str(error)) from error
+            raise
+        self._rows.settle()
+        for one in self._group:
+            one.position = position
+
+    def _write_table(
+        self, connection: Connection[TupleRow], table: Table, rows: list[dict[str, object]]
+    ) -> None:
+        stored, key = self._stored[table], self._projection.key
+        mine = [row for row in rows if partition_of(row[key]) in self._held]
+        keys = [key_of(table, row) for row in mine]
+        changed = [row for row, one in zip(mine, keys, strict=True) if one in stored]
+        new = [row for row, one in zip(mine, keys, strict=True) if one not in stored]
+        write_rows(connection, table, changed, "building")
+        copy_rows(connection, table, new, "building")
+        stored.update(keys)
+        if self._filter is not None:
+            for one in keys:
+                self._filter.add(place_of(table, one))
+
+    def _forget(self) -> None:
+        self._rows = Rows()
+        self._known.clear()
+        self._stored.clear()
+
+
+def place_of(table: Table, key: Key) -> object:
+    """Return what the filter knows a row by."""
+    return table.name, key

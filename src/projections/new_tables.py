@@ -1,0 +1,74 @@
+"""The tables of a rebuild: made like the live ones, their indexes last, and put in their place."""
+
+import re
+from collections.abc import Iterable
+
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+
+from projections.comparing import named
+from projections.projection import Projection
+from projections.sides import SCHEMAS, Side
+
+WAITING = "waiting"
+
+INDEXES = """
+select x.indexdef
+  from pg_indexes x
+  join pg_class c on c.relname = x.indexname and c.relnamespace = x.schemaname::regnamespace
+  join pg_index i on i.indexrelid = c.oid
+ where x.schemaname = %s and x.tablename = %s and not i.indisprimary
+ order by x.indexname
+"""
+
+
+def model_of(connection: Connection[TupleRow], table: str) -> str:
+    """Return the schema with the table to copy: the next version's, if one waits to be built."""
+    waiting = f"{WAITING}.{table}"
+    row = connection.execute("select to_regclass(%s) is not null", [waiting]).fetchone()
+    return WAITING if row and row[0] else "public"
+
+
+def make_tables(connection: Connection[TupleRow], projection: Projection) -> list[str]:
+    """Make empty tables with a primary key alone; return the statements that make the indexes."""
+    drop_tables(connection, projection, "building")
+    later: list[str] = []
+    for table in projection.tables:
+        model = model_of(connection, table.name)
+        make = "create table {} (like {} including all excluding indexes)"
+        of = sql.Identifier(model, table.name)
+        connection.execute(sql.SQL(make).format(named(table, "building"), of))
+        key = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.primary_key)
+        add = "alter table {} add constraint {} primary key ({})"
+        constraint = sql.Identifier(f"{table.name}_pkey")
+        connection.execute(sql.SQL(add).format(named(table, "building"), constraint, key))
+        found = connection.execute(INDEXES, [model, table.name]).fetchall()
+        later += [index_beside(definition, model) for (definition,) in found]
+    return later
+
+
+def index_beside(definition: str, model: str) -> str:
+    """Return a statement that makes an index of the model's table on the new one."""
+    beside = re.sub(rf" ON {model}\.", " ON building.", definition, count=1)
+    return re.sub(r"INDEX (\S+) ON", r"INDEX IF NOT EXISTS \1 ON", beside, count=1)
+
+
+def drop_tables(connection: Connection[TupleRow], projection: Projection, side: Side) -> int:
+    """Drop the tables of a side; return how many there were."""
+    found = 0
+    for table in projection.tables:
+        there = connection.execute(
+            "select to_regclass(%s) is not null", [f"{SCHEMAS[side]}.{table.name}"]
+        ).fetchone()
+        found += bool(there and there[0])
+        connection.execute(sql.SQL("drop table if exists {}").format(named(table, side)))
+    return found
+
+
+def move_tables(
+    connection: Connection[TupleRow], names: Iterable[str], source: str, target: str
+) -> None:
+    """Move tables from one schema to another; it waits for nobody but who reads them."""
+    for name in names:
+        move = sql.SQL("alter table {} set schema {}")
+        connection.execute(move.format(sql.Identifier(source, name), sql.Identifier(target)))

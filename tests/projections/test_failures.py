@@ -1,0 +1,248 @@
+"""An event that cannot be applied waits with all after it of its key; everything else goes on."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from domain import product
+from event_store.connections import connect
+from event_store.records import Recorded
+from projections import orders, products, sales_by_product
+from projections.engine import Pages, ProjectionFailed, catch_up
+from projections.failures import failure, failures, retry, skip
+from projections.projection import Projection, Rows
+from projections.status import statuses
+from tests.domain.given import LANTERN, ORDER, TEAPOT
+from tests.projections.given import STORY, append, everything, many_orders, post, stored
+from tests.projections.test_leases import started
+
+POISON = 8  # the first reservation of the teapot
+
+
+def failing_at(projection: Projection, *positions: int, error: Exception) -> Projection:
+    """Return a projection that cannot apply the events at some positions."""
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        if recorded.position in positions:
+            raise error
+        projection.fold(rows, recorded)
+
+    return replace(projection, fold=fold)
+
+
+POISONED = failing_at(products.PROJECTION, POISON, error=ValueError("poison"))
+
+
+def post_poisoned(database_url: str, projection: Projection = POISONED) -> None:
+    """Post a view with a projection that fails."""
+    with connect(database_url, name="test") as connection:
+        assert catch_up(connection, projection, Pages([projection])) == len(STORY)
+
+
+def expected(database_url: str) -> dict[str, list[dict[str, object]]]:
+    """Return what all views are when nothing fails, and begin anew."""
+    append(database_url, STORY)
+    post(database_url)
+    found = everything(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update projection_checkpoints set position = 0")
+        for table in found:
+            connection.execute(f"truncate {table}".encode())
+    return found
+
+
+def test_only_the_later_events_of_its_key_wait(database_url: str) -> None:
+    append(database_url, STORY)
+    post_poisoned(database_url)
+    with connect(database_url, name="test") as connection:
+        teapot, lantern = stored(connection, products.PRODUCTS)
+        assert (teapot["id"], teapot["stock"], teapot["version"]) == (TEAPOT, 10, 1)
+        assert (lantern["id"], lantern["status"]) == (LANTERN, "withdrawn")
+        [found] = failures(connection)
+        assert (found.name, found.key, found.position) == ("products", str(TEAPOT), POISON)
+        assert (found.waiting, found.attempts, found.error) == (5, 1, "ValueError: poison")
+        detail = failure(connection, "products", str(TEAPOT))
+        assert (detail.event.name, detail.event.stream_id) == ("product.stock_reserved", TEAPOT)
+        assert "raise error\nValueError: poison" in detail.traceback
+        [status] = [one for one in statuses(connection) if one.name == "products"]
+        assert (status.events, status.parked, status.failure) == (0, 5, None)
+        with pytest.raises(LookupError):
+            failure(connection, "products", str(LANTERN))
+
+
+def test_what_comes_later_waits_too_and_a_retry_drains_all_in_order(database_url: str) -> None:
+    whole = expected(database_url)
+    post_poisoned(database_url)
+    with connect(database_url, name="test") as connection:
+        again = retry(connection, POISONED)
+        assert (again.keys, again.applied, again.waiting) == (1, 0, 5)
+        [found] = failures(connection)
+        assert (found.attempts, found.retried_at is not None) == (2, True)
+        done = retry(connection, products.PROJECTION, str(TEAPOT))
+        assert (done.keys, done.applied, done.waiting) == (1, 5, 0)
+        assert failures(connection) == []
+        assert everything(database_url)["products_v1"] == whole["products_v1"]
+        with pytest.raises(LookupError):
+            retry(connection, products.PROJECTION, str(TEAPOT))
+
+
+def test_a_skip_leaves_out_one_event_and_nothing_else(database_url: str) -> None:
+    append(database_url, STORY)
+    post_poisoned(database_url)
+    with connect(database_url, name="test") as connection:
+        with pytest.raises(LookupError):
+            skip(connection, products.PROJECTION, str(TEAPOT), POISON + 1)
+        skipped = skip(connection, products.PROJECTION, str(TEAPOT), POISON)
+        assert (skipped.position, skipped.applied, skipped.waiting) == (POISON, 4, 0)
+        [teapot, _] = stored(connection, products.PRODUCTS)
+        assert (teapot["stock"], teapot["name"]) == (10 + 2 - 1, "Blue teapot")
+        assert failures(connection) == []
+
+
+def test_an_event_that_cannot_be_read_waits_until_it_can(database_url: str) -> None:
+    whole = expected(database_url)
+    change = "update events set data = %s::jsonb where position = %s returning data::text"
+    old = "select data::text from events where position = %s"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        row = connection.execute(old, [POISON]).fetchone()
+        connection.execute(change, ['{"quantity": "many"}', POISON])
+        post(database_url)
+        found = failures(connection, "products")
+        assert [(one.key, one.position, one.waiting) for one in found] == [(str(TEAPOT), 8, 5)]
+        assert "UnreadableEvent" in found[0].error
+        assert row is not None
+        connection.execute(change, [row[0], POISON])
+        assert retry(connection, products.PROJECTION).waiting == 0
+    assert everything(database_url) == whole
+
+
+def test_an_event_of_several_keys_is_applied_to_those_that_wait_for_nothing(
+    database_url: str,
+) -> None:
+    whole = expected(database_url)
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        if isinstance(recorded.event, product.ProductListed) and recorded.event.sku == "TEA-1":
+            raise ValueError("no teapots")
+        sales_by_product.fold(rows, recorded)
+
+    poisoned = replace(sales_by_product.PROJECTION, fold=fold)
+    with connect(database_url, name="test") as connection:
+        catch_up(connection, poisoned, Pages([poisoned]))
+        rows = stored(connection, sales_by_product.SALES)
+        assert {row["product_id"] for row in rows} == {LANTERN}
+        assert [one.key for one in failures(connection)] == [str(TEAPOT)]
+        assert retry(connection, sales_by_product.PROJECTION).waiting == 0
+    post(database_url)
+    assert everything(database_url) == whole
+
+
+def test_a_value_that_postgres_cannot_hold_is_found_among_its_neighbours(
+    database_url: str,
+) -> None:
+    append(database_url, many_orders(60))
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        orders.fold(rows, recorded)
+        if recorded.position == 37:
+            rows.change(orders.ORDERS, recorded.stream_id)["reference"] = "a\0b"
+
+    poisoned = replace(orders.PROJECTION, fold=fold)
+    with connect(database_url, name="test") as connection:
+        assert catch_up(connection, poisoned, Pages([poisoned])) == 60
+        assert len(stored(connection, orders.ORDERS)) == 59
+        assert [one.position for one in failures(connection)] == [37]
+        assert retry(connection, orders.PROJECTION).applied == 1
+        assert len(stored(connection, orders.ORDERS)) == 60
+
+
+@pytest.mark.parametrize(("times", "parked"), [(3, 0), (10_000, 1)])
+def test_a_transient_fault_is_tried_again_and_parked_only_if_it_stays(
+    database_url: str, times: int, parked: int
+) -> None:
+    append(database_url, many_orders(4))
+    left = [times]
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        if recorded.position == 3 and left[0]:
+            left[0] -= 1
+            raise errors.DeadlockDetected("deadlock detected")
+        orders.fold(rows, recorded)
+
+    colliding = replace(orders.PROJECTION, fold=fold)
+    with connect(database_url, name="test") as connection:
+        assert catch_up(connection, colliding, Pages([colliding])) == 4
+        assert len(failures(connection)) == parked
+        assert len(stored(connection, orders.ORDERS)) == 4 - parked
+
+
+# A worker that an event kills, as a fault in C code or a lack of memory would.
+VICTIM = """
+    import os, sys
+    from dataclasses import replace
+    from event_store.connections import connect
+    from projections import engine, orders
+
+    def fold(rows, recorded):
+        if recorded.position == 3:
+            os._exit(9)
+        orders.fold(rows, recorded)
+
+    deadly = replace(orders.PROJECTION, fold=fold)
+    with connect(sys.argv[1], name="victim") as connection:
+        engine.catch_up(connection, deadly, engine.Pages([deadly]))
+"""
+
+
+def test_an_event_that_kills_its_worker_three_times_is_parked(database_url: str) -> None:
+    append(database_url, many_orders(6))
+    codes = []
+    for _ in range(4):
+        with started(VICTIM, database_url) as victim:
+            codes.append(victim.wait(30))
+    assert codes == [9, 9, 9, 0]
+    with connect(database_url, name="test") as connection:
+        [found] = failures(connection)
+        assert (found.position, found.error.partition(":")[0]) == (3, "KilledItsWorker")
+        assert len(stored(connection, orders.ORDERS)) == 5
+        assert retry(connection, orders.PROJECTION).waiting == 0
+        assert len(stored(connection, orders.ORDERS)) == 6
+
+
+def test_a_view_that_fails_everywhere_stands_still_instead(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.engine.MOST_FAILING_KEYS", 5)
+    append(database_url, many_orders(20))
+    hopeless = failing_at(orders.PROJECTION, *range(1, 21), error=ValueError("no orders"))
+    with connect(database_url, name="test") as connection:
+        with pytest.raises(ProjectionFailed, match="TOO_MANY_FAILURES"):
+            catch_up(connection, hopeless, Pages([hopeless]))
+        [status] = [one for one in statuses(connection) if one.name == "orders"]
+        assert status.failure is not None
+        assert (status.position, failures(connection)) == (0, [])
+    post(database_url)
+    assert len(everything(database_url)["orders_v1"]) == 20
+
+
+def test_the_worker_that_holds_a_key_learns_of_its_retry(database_url: str) -> None:
+    """Otherwise it would go on to keep back what waits for nothing any more."""
+    append(database_url, STORY)
+    late = [(UUID(int=7), product.ProductListed("LATE", "Late", STORY[2][1].price, 1))]  # type: ignore[union-attr]
+    assert late[0][0] != ORDER
+    from projections.engine import post_held  # noqa: PLC0415 - beside its use
+    from projections.leases import Crew  # noqa: PLC0415 - as above
+
+    with connect(database_url, name="one") as one, connect(database_url, name="two") as two:
+        crew = Crew([products.PROJECTION])
+        crew.beat(one)
+        post_held(one, POISONED, crew, Pages([POISONED]))
+        assert any(lease.parked for lease in crew.leases(products.PROJECTION))
+        assert retry(two, products.PROJECTION).waiting == 0
+        append(database_url, late)
+        post_held(one, products.PROJECTION, crew, Pages([products.PROJECTION]))
+        assert not any(lease.parked for lease in crew.leases(products.PROJECTION))
+        assert len(stored(two, products.PRODUCTS)) == 3

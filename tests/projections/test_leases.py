@@ -1,0 +1,176 @@
+"""Workers share the partitions of a view, and one that has lost a partition cannot write."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from event_store.connections import connect
+from projections import orders
+from projections.engine import post_held, post_page
+from projections.leases import Crew, LeaseLost, joined
+from projections.pages import Pages
+from projections.pausing import pause, resume
+from projections.projection import PARTITIONS
+from projections.status import partitions, statuses, workers
+from tests.projections.given import append, everything, many_orders, position_of, post, stored
+
+ORDERS = orders.PROJECTION
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@contextmanager
+def worker(database_url: str) -> Iterator[tuple[Connection[TupleRow], Crew]]:
+    """Give a worker that shares, over a connection of its own."""
+    with connect(database_url, name="worker") as connection:
+        crew = Crew([ORDERS])
+        crew.beat(connection)
+        yield connection, crew
+
+
+def held(crew: Crew) -> list[int]:
+    """Return which partitions of the orders a worker holds."""
+    return [one.partition for one in crew.leases(ORDERS)]
+
+
+def test_workers_take_equal_shares_and_together_they_post_everything(database_url: str) -> None:
+    append(database_url, many_orders(40))
+    with worker(database_url) as (first, one):
+        assert held(one) == [0, 1, 2, 3]
+        with worker(database_url) as (second, other):
+            assert held(other) == []
+            one.beat(first)
+            other.beat(second)
+            assert sorted(held(one) + held(other)) == [0, 1, 2, 3]
+            assert len(held(one)) == len(held(other)) == PARTITIONS // 2
+            assert post_held(first, ORDERS, one, Pages([ORDERS])) == 40
+            assert position_of(database_url, ORDERS) == 0
+            assert 0 < len(stored(first, orders.ORDERS)) < 40
+            post_held(second, ORDERS, other, Pages([ORDERS]))
+            assert position_of(database_url, ORDERS) == 40
+            assert len(stored(first, orders.ORDERS)) == 40
+            assert {one.held for one in workers(first)} == {PARTITIONS // 2}
+        one.beat(first)
+        assert held(one) == [0, 1, 2, 3]
+        assert {one.holder for one in partitions(first, "orders")} == {one.worker}
+
+
+def test_what_a_dead_worker_held_is_taken_at_once(database_url: str) -> None:
+    with worker(database_url) as (first, one), connect(database_url, name="x") as second:
+        other = Crew([ORDERS])
+        other.beat(second)
+        assert held(other) == []
+        first.close()
+        other.beat(second)
+        assert held(other) == [0, 1, 2, 3]
+        assert held(one) == [0, 1, 2, 3]  # it does not know yet
+        append(database_url, many_orders(5))
+        with connect(database_url, name="again") as again, pytest.raises(LeaseLost):
+            post_page(again, ORDERS, one.leases(ORDERS), Pages([ORDERS]))
+        assert stored(second, orders.ORDERS) == []
+
+
+# A worker that stops in the middle of a fold, and says what becomes of it when it goes on.
+SLEEPER = """
+    import sys, time
+    from dataclasses import replace
+    from event_store.connections import connect
+    from projections import engine, orders
+    from projections.leases import Crew, LeaseLost
+
+    def fold(rows, recorded):
+        print("inside", flush=True)
+        sys.stdin.readline()
+        orders.fold(rows, recorded)
+
+    slow = replace(orders.PROJECTION, fold=fold)
+    crew, pages = Crew([slow]), engine.Pages([slow])
+    with connect(sys.argv[1], name="sleeper") as connection:
+        crew.beat(connection)
+        try:
+            engine.post_page(connection, slow, crew.leases(slow), pages)
+        except LeaseLost:
+            print("lost", flush=True)
+        else:
+            print("posted", flush=True)
+"""
+
+
+def started(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start a Python program that knows our modules."""
+    return subprocess.Popen(
+        [sys.executable, "-c", dedent(program), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+
+
+def test_a_frozen_worker_is_replaced_within_ten_seconds_and_writes_nothing_when_it_wakes(
+    database_url: str,
+) -> None:
+    append(database_url, many_orders(1))
+    with started(SLEEPER, database_url) as sleeper, connect(database_url, name="x") as second:
+        assert sleeper.stdout is not None
+        assert sleeper.stdin is not None
+        assert sleeper.stdout.readline() == b"inside\n"
+        sleeper.send_signal(signal.SIGSTOP)
+        froze = time.monotonic()
+        other = Crew([ORDERS])
+        until(lambda: other.beat(second) or len(held(other)) == PARTITIONS)
+        assert time.monotonic() - froze < 10
+        append(database_url, many_orders(3, first=10))
+        post_held(second, ORDERS, other, Pages([ORDERS]))
+        before = everything(database_url)
+        sleeper.send_signal(signal.SIGCONT)
+        said = sleeper.communicate(b"\n", timeout=20)[0]
+        assert said.splitlines()[-1] == b"lost"
+        assert everything(database_url) == before
+        assert len(before["orders_v1"]) == 4
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something to come true."""
+    ends = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+
+
+def test_a_paused_view_stands_still_and_no_page_under_way_is_committed(database_url: str) -> None:
+    append(database_url, many_orders(3))
+    with worker(database_url) as (connection, crew):
+        assert pause(connection, "orders")
+        assert not pause(connection, "orders")
+        with pytest.raises(LeaseLost):
+            post_page(connection, ORDERS, crew.leases(ORDERS), Pages([ORDERS]))
+        crew.beat(connection)
+        assert held(crew) == []
+        assert {one.name for one in statuses(connection) if one.paused} == {"orders"}
+        assert resume(connection, "orders")
+        assert not resume(connection, "orders")
+        crew.beat(connection)
+        assert post_held(connection, ORDERS, crew, Pages([ORDERS])) == 3
+        with pytest.raises(LookupError):
+            pause(connection, "nothing")
+
+
+def test_a_view_s_position_is_that_of_its_last_partition(database_url: str) -> None:
+    append(database_url, many_orders(6))
+    with connect(database_url, name="test") as connection:
+        with joined(connection, [ORDERS]) as crew:
+            post_page(connection, ORDERS, crew.leases(ORDERS)[:3], Pages([ORDERS]))
+        [status] = [one for one in statuses(connection) if one.name == "orders"]
+        assert (status.position, status.events) == (0, 6)
+    post(database_url, ORDERS)
+    assert position_of(database_url, ORDERS) == 6
+    assert len(everything(database_url)["orders_v1"]) == 6
