@@ -96,7 +96,7 @@ async def _attempt(
             raise  # a lock passes: it is nobody's answer for the lifetime of a key
         work.drop()  # a handler may have added events before it came to what it refuses
         return await work.leave(refused(asker.request_id, refusal), handler, request)
-    if not work.changes and work.unproven:
+    if work.idle and work.unproven:
         raise Undecided
     assert work.target_id is not None  # noqa: S101 - every handler has a target
     version = work.version(work.target_id)

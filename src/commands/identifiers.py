@@ -1,6 +1,6 @@
 """New identifiers: UUID version 7 (RFC 9562, 5.7), so that keys of one time lie side by side."""
 
-import secrets
+import os
 import time
 from uuid import UUID
 
@@ -11,6 +11,5 @@ RANDOM_BITS = ((1 << 12) - 1) << 64 | ((1 << 62) - 1)
 def new_id() -> UUID:
     """Return a new identifier: 48 bits of milliseconds since 1970, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
-    return UUID(
-        int=(milliseconds << 80) | VERSION_AND_VARIANT | (secrets.randbits(128) & RANDOM_BITS)
-    )
+    randomness = int.from_bytes(os.urandom(16)) & RANDOM_BITS
+    return UUID(int=(milliseconds << 80) | VERSION_AND_VARIANT | randomness)

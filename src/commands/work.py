@@ -175,9 +175,14 @@ class Work:
         return kind.subject_of(stream_id, state or kind.fold(events))
 
     @property
+    def idle(self) -> bool:
+        """Tell whether nothing has happened, so that nothing is to be appended."""
+        return not any(self._events.values())
+
+    @property
     def changes(self) -> tuple[StreamChange, ...]:
         """Return what is to be appended and checked; nothing if nothing has happened."""
-        if not any(self._events.values()):
+        if self.idle:
             return ()
         return tuple(
             StreamChange(

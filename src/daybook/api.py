@@ -34,6 +34,7 @@ from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.sessions.door import Door
 from commands.work import Tools
+from daybook import garbage
 from daybook.facts import Facts
 from daybook.logs import configure_logs
 from daybook.master_key import keyring
@@ -88,9 +89,11 @@ def from_environment(side: Side) -> Litestar:
     if settings.database_url is None or settings.redis_url is None:
         message = "The API needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook serve`."
         raise SystemExit(message)
-    return build(
+    app = build(
         side, settings, Services(settings.database_url, settings.redis_url, keyring(settings))
     )
+    garbage.settle()
+    return app
 
 
 def build(side: Side, settings: Settings, services: Services) -> Litestar:

@@ -12,12 +12,20 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from event_store.append_sql import CALL, Verdict, arguments, columns, verdicts
-from event_store.connections import connect_async, hung_up_at
+from event_store.connections import answered_by, connect_async, hung_up_at
 from event_store.records import Append, Appended, Repeated, StoreOverloaded, StoreUnavailable
 
 MOST_WAITING = 2_000
 MOST_EVENTS_A_CALL = 2_000
 DEADLINE_SECONDS = 5.0
+# Every look-up of an append is by a key: a plan made while tables were small must not read them
+# whole when they have grown, nor be thought over at each call.
+STEADY_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 UNSURE = "Postgres gave no answer in time: ask again, with the same idempotency key."
 log = structlog.get_logger(__name__)
 
@@ -60,11 +68,8 @@ class Appender:
         future: asyncio.Future[Appended | Repeated] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._news.set()
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await future
-        except TimeoutError:
-            raise StoreUnavailable(UNSURE) from None
+        with answered_by(future, DEADLINE_SECONDS, UNSURE):
+            return await future
 
     async def close(self) -> None:
         """Append what is still waiting, then stop."""
@@ -95,7 +100,7 @@ class Appender:
             if key in keys:
                 break  # a group has a key once: the next one finds the answer
             self._waiting.popleft()
-            if future.cancelled():
+            if future.done():
                 continue  # whoever asked has gone, or waits no longer, and nothing was sent
             if key is not None:
                 keys.add(key)
@@ -193,7 +198,9 @@ class Appender:
     async def _connected(self, ends: float) -> AsyncIterator[AsyncConnection[TupleRow]]:
         if self._connection is None or self._connection.closed:
             async with asyncio.timeout_at(ends):
-                self._connection = await connect_async(self._database_url, name="daybook append")
+                self._connection = await connect_async(
+                    self._database_url, name="daybook append", session=STEADY_PLANS
+                )
         with hung_up_at(self._connection, ends):
             yield self._connection
 

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from types import MappingProxyType
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, Connection, conninfo
@@ -19,6 +21,7 @@ LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 APPLICATION_ROLE = "daybook_app"
 CONNECT_SECONDS = 2
 STATEMENT_MS = 5_000
+NO_MORE: Mapping[str, str] = MappingProxyType({})
 READING_SECONDS = 3.0  # and two to get a connection
 # A server that is frozen or cut off sends nothing: TCP has to give up by itself (seconds).
 TCP = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
@@ -58,9 +61,12 @@ def connect(
     return Connection.connect(address, autocommit=True)
 
 
-async def connect_async(database_url: str, *, name: str) -> AsyncConnection[TupleRow]:
-    """Open an asynchronous connection in autocommit."""
-    return await AsyncConnection.connect(bounded(database_url, name=name), autocommit=True)
+async def connect_async(
+    database_url: str, *, name: str, session: Mapping[str, str] = NO_MORE
+) -> AsyncConnection[TupleRow]:
+    """Open an asynchronous connection in autocommit; `session` are parameters of it."""
+    address = bounded(database_url, name=name, statement_ms=STATEMENT_MS, **session)
+    return await AsyncConnection.connect(address, autocommit=True)
 
 
 @contextmanager
@@ -75,6 +81,25 @@ def hung_up_at(connection: AsyncConnection[TupleRow], moment: float) -> Iterator
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def answered_by(future: "asyncio.Future[Any]", seconds: float, otherwise: str) -> Iterator[None]:
+    """Give a future the answer `StoreUnavailable(otherwise)` if it has none in time.
+
+    A timer on the future itself is a tenth of the price of a timeout on the task.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, give_up, future, otherwise)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def give_up(future: "asyncio.Future[Any]", reason: str) -> None:
+    """Let nobody wait for a future any longer."""
+    if not future.done():
+        future.set_exception(StoreUnavailable(reason))
 
 
 def hang_up(connection: AsyncConnection[TupleRow]) -> None:

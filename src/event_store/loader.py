@@ -10,7 +10,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from event_store.connections import connect_async, hung_up_at
+from event_store.connections import answered_by, connect_async, hung_up_at
 from event_store.event_types import EVENT_TYPES, Event, decode
 from event_store.privacy.keyring import Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
@@ -85,11 +85,8 @@ class Loader:
         future: asyncio.Future[list[Loaded]] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, future))
         self._news.set()
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await future
-        except TimeoutError:
-            raise StoreUnavailable(AWAY) from None
+        with answered_by(future, DEADLINE_SECONDS, AWAY):
+            return await future
 
     async def close(self) -> None:
         """Load what is still wanted, then stop."""
