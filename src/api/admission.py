@@ -22,10 +22,12 @@ def admission(authentication: Authentication) -> Callable[[AnyRequest], Awaitabl
     async def admit(request: AnyRequest) -> None:
         handler = request.scope["route_handler"]
         options = handler.opt
+        context = context_of(request.scope)
+        if context.doubtful:
+            raise MalformedRequest(context.doubtful)
         if "declared" not in options:
             return  # OPTIONS and the documentation's pages
         if options["credentials"]:
-            context = context_of(request.scope)
             context.caller = authentication.caller_of(context)
             check(options["who"], context.caller)
         if query := request.scope["query_string"]:

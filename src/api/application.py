@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, ExceptionHandlersMap
 from api.addresses import Addresses
 from api.admission import admission
 from api.authentication import Authentication
+from api.cors import Cors
 from api.errors import HANDLERS
 from api.limiter import Limiter, Told
 from api.openapi import documentation, openapi_config
@@ -35,6 +36,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     provided: Mapping[str, object],
     limiter: Limiter | None = None,
     addresses: Addresses = DIRECT,
+    origins: Sequence[str] = (),
     told: Told = lambda _: None,
     around: Sequence[Layer] = (),
     lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
@@ -46,7 +48,8 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     `provided` are the parts that handlers name as `NamedDependency`, such as `tools`, or what
     makes one for each request; `lifespan` is entered before the first request and left after the
     last one, in reverse order. Without a `limiter` requests are not limited; `told` hears of what
-    it refuses. The layers `around` see all that comes and goes, the last one first.
+    it refuses. Web pages of `origins` may read the answers. The layers `around` see all that comes
+    and goes, the last one first.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
     authentication = Authentication(tokens, revocations)
@@ -69,6 +72,8 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     if limiter is not None:
         inside = Limited(inside, limiter, authentication, told)
         app.on_shutdown.append(limiter.close)
+    if origins:
+        inside = Cors(inside, origins)
     whole: ASGIApp = InContext(inside, addresses)
     for layer in around:
         whole = layer(whole)

@@ -156,7 +156,7 @@ HEADERS = {
     "Idempotency-Replayed": "true: this is the answer to an earlier request with the same key.",
     "ETag": "The version of the resource, in quotes.",
     "Daybook-Position": "Where in the log a view must be to show it.",
-    "Location": "Where the new resource is.",
+    "Location": "Where the new resource is, or how far what was asked for has come.",
     "WWW-Authenticate": "How to sign in (RFC 6750).",
     "Retry-After": "Seconds to wait.",
     "RateLimit-Policy": "How many requests (q) are taken in so many seconds (w).",
@@ -173,7 +173,7 @@ def headers_of(method: str, status: str) -> Schema:
     }.get(status, [])
     if method != "get" and status.startswith("2"):
         names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
-        names += ["Location"] if status == "201" else []
+        names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 

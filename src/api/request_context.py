@@ -27,6 +27,12 @@ NO_STORE = (b"cache-control", b"no-store")
 TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
+# Of these a second line could mean something else to a proxy or a log than it means here.
+SINGLE = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"host", b"if-match", b"idempotency-key"}
+)
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who asks, as the access token says; it was issued at a position and ends at a Unix time."""
 
@@ -45,7 +51,8 @@ class Caller(msgspec.Struct, frozen=True):
 class Context(msgspec.Struct):
     """A request: its ids, its headers (lower-case names, the last of equal ones), who asks.
 
-    `address` is the client's, as far as the proxies between are trusted.
+    `address` is the client's, as far as the proxies between are trusted; `doubtful` is what makes
+    the headers ambiguous, if anything does.
     """
 
     request_id: str
@@ -54,6 +61,7 @@ class Context(msgspec.Struct):
     caller: Caller | None = None
     address: str = UNKNOWN
     secure: bool = False
+    doubtful: str | None = None
     wants_head: bool = False
 
 
@@ -77,6 +85,7 @@ class InContext:
         context = new_context(dict(scope["headers"]))
         context.address = self._addresses.of(scope)
         context.secure = self._addresses.secure(scope)
+        context.doubtful = doubtful(scope, context.headers)
         scope["state"]["context"] = context
         tokens = structlog.contextvars.bind_contextvars(
             request_id=context.request_id, correlation_id=context.correlation_id
@@ -135,6 +144,17 @@ def new_context(headers: Mapping[bytes, bytes]) -> Context:
         or request_id
     )
     return Context(request_id, correlation_id, headers)
+
+
+def doubtful(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Return what is ambiguous about a request's headers (RFC 9110, 5.3; RFC 9112, 3.2)."""
+    if b"host" not in headers and scope.get("http_version") == "1.1":
+        return "A Host header is needed."
+    lines = [name for name, _ in scope["headers"]]
+    if len(lines) == len(headers):
+        return None
+    twice = sorted(name for name in SINGLE if lines.count(name) > 1)
+    return f"The header {twice[0].decode()} is given twice." if twice else None
 
 
 def identifier(value: bytes | None) -> str | None:

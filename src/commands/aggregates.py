@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import administrators, order, product, session, user
+from domain import administrators, order, product, reaction_control, session, user
 
 State = TypeVar("State", bound=msgspec.Struct)
 Happened = TypeVar("Happened")
@@ -49,5 +49,8 @@ class Aggregate(Generic[State, Happened]):
 ADMINISTRATORS = Aggregate("administrators", administrators.Administrators, administrators.evolve)
 ORDER = Aggregate("order", order.Order, order.evolve, subject_of=order.subject_of)
 PRODUCT = Aggregate("product", product.Product, product.evolve)
+REACTION_CONTROL = Aggregate(
+    "reaction_control", reaction_control.ReactionControl, reaction_control.evolve
+)
 SESSION = Aggregate("session", session.Session, session.evolve)
 USER = Aggregate("user", user.User, user.evolve, subject_of=user.subject_of)

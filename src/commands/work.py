@@ -127,8 +127,15 @@ class Work:
         state = await self.find(kind, stream_id, proven=proven)
         if state is None:
             raise NotFound
-        self.target_id = stream_id
-        self._check_precondition(stream_id)
+        self._aim_at(stream_id)
+        return state
+
+    async def target_or_new(
+        self, kind: Aggregate[State, Happened], stream_id: UUID
+    ) -> State | None:
+        """Return the state of what the command is about, None if that begins with this command."""
+        state = await self.find(kind, stream_id)
+        self._aim_at(stream_id)
         return state
 
     def create(
@@ -252,7 +259,8 @@ class Work:
         known = Known(state, self.version(stream_id), command_id, outcome)
         self.tools.states.foresee(stream_id, known)
 
-    def _check_precondition(self, stream_id: UUID) -> None:
+    def _aim_at(self, stream_id: UUID) -> None:
+        self.target_id = stream_id
         version = self._read[stream_id].version
         if self.asker.if_match is not None and self.asker.if_match != version:
             detail = Detail("currentVersion", f"The resource is at version {version}.", version)

@@ -41,6 +41,7 @@ from daybook.master_key import keyring
 from daybook.metrics import Metrics
 from daybook.migrate import newest_revision
 from daybook.observation import Observation, observed
+from daybook.reaction_desk import ReactionDesk
 from daybook.services import Services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import KeyRing
@@ -131,6 +132,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         told=counting.limited("default"),
         around=observation.layers,
         addresses=Addresses(settings.trusted_proxies),
+        origins=settings.cors_origins,
         exception_handlers={
             kind: handle for one in sides for kind, handle in one.exception_handlers.items()
         },
@@ -182,7 +184,8 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
             passwords.close()
 
     intake = Intake(Tools(store, passwords, door), memory, observation.execute)
-    return Parts(write.HANDLERS, {"intake": intake}, lifespan(), idempotency.EXCEPTION_HANDLERS)
+    provided = {"intake": intake, "reaction_desk": ReactionDesk(services.database_url)}
+    return Parts(write.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
 def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
@@ -205,6 +208,7 @@ def reading(database_url: str, trail: Trail, hub: Hub, cursors: Cursors) -> Part
         "cursors": cursors,
         "trail": trail,
         "hub": hub,
+        "reaction_desk": ReactionDesk(database_url),
     }
     return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from daybook.audit_cli import audit
 from daybook.logs import configure_logs
+from daybook.reaction_commands import reactions
 from daybook.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(projections, name="projections")
 app.add_typer(audit, name="audit")
+app.add_typer(reactions, name="reactions")
 
 out = Console()
 errors = Console(stderr=True)

@@ -1,6 +1,7 @@
 """How the programs log: one JSON object a line on standard error, so that input forges no line."""
 
 import logging
+import re
 import sys
 import time
 
@@ -9,6 +10,12 @@ import structlog
 SECONDS_BETWEEN_WARNINGS = 30.0
 # These say the same with every attempt while a service is away.
 INSISTENT = ("dramatiq", "psycopg")
+
+
+# What must never be in a log, wherever it comes from (a message of Postgres, a path, a library):
+# addresses of people, access tokens, refresh tokens.
+EMAIL = re.compile(r"[^\s\"'<>(),:;=/@\\]+@(?=[^\s\"'<>(),:;=/@\\]+\.)")
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|\b[0-9a-f]{32}\.[\w-]{43}\b")
 
 
 class Seldom:
@@ -31,6 +38,19 @@ class Seldom:
         return not record.name.startswith(INSISTENT) or self.due((record.name, str(record.msg)))
 
 
+RENDERER = structlog.processors.JSONRenderer()
+
+
+def rendered(logger: object, method: str, event: structlog.typing.EventDict) -> str:
+    """Return a log line: JSON, without the names in e-mail addresses and without tokens."""
+    return masked(str(RENDERER(logger, method, event)))
+
+
+def masked(line: str) -> str:
+    """Return a line without what must not be in a log."""
+    return TOKEN.sub("***", EMAIL.sub("***@", line) if "@" in line else line)
+
+
 def configure_logs() -> None:
     """Set structlog up for this process, and send the libraries' records the same way."""
     shared: list[structlog.typing.Processor] = [
@@ -40,7 +60,7 @@ def configure_logs() -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
@@ -50,7 +70,7 @@ def configure_logs() -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                rendered,
             ],
             foreign_pre_chain=shared,
         )

@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_rate_limit: RateLimit | None = RateLimit(5, timedelta(minutes=15))
     sign_ins_kept: timedelta = timedelta(days=180)
     trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
     smtp_url: str | None = None
@@ -277,6 +278,13 @@ def _kept(text: str) -> int | None:
     return None if text == "off" else _whole(1_000, _MOST_KEPT)(text)
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    found = tuple(one.strip().lower() for one in text.split(","))
+    if not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", one) for one in found):
+        raise ValueError(text)
+    return found
+
+
 def strong_secret(text: str) -> str:
     """Return a secret; `ValueError` if it is short or could be guessed."""
     letters = re.sub(r"[^a-z]", "", text.casefold())
@@ -359,6 +367,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_TRUSTED_PROXIES": (
         "a comma list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
         _networks,
+    ),
+    "DAYBOOK_CORS_ORIGINS": (
+        "a comma list of origins such as https://shop.example.com,http://localhost:3000",
+        _origins,
     ),
     "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
     "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),

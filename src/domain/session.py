@@ -1,6 +1,6 @@
 """A session: one sign-in, kept alive by refresh tokens that each work once (RFC 9700, 4.14)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, assert_never
 from uuid import UUID
 
@@ -8,6 +8,10 @@ import msgspec
 
 from domain.refusal import Refusal
 from domain.user import User
+
+# However often it is refreshed, a session ends so long after its first token would have (90 days
+# after the sign-in; ASVS 7.3.2).
+LONGEST_EXTENSION = timedelta(days=83)
 
 Ending = Literal["logout", "reuse"]
 
@@ -45,12 +49,16 @@ Event = SessionStarted | SessionRefreshed | SessionEnded
 
 
 class Session(msgspec.Struct, frozen=True):
-    """The session as the events left it; `spent` are digests of tokens that no longer work."""
+    """The session as the events left it; `spent` are digests of tokens that no longer work.
+
+    `ends_at`: nothing keeps it alive for longer.
+    """
 
     user_id: UUID
     user_version: int
     refresh_digest: str
     expires_at: datetime
+    ends_at: datetime
     spent: frozenset[str] = frozenset()
     ended: bool = False
 
@@ -59,7 +67,8 @@ def evolve(session: Session | None, event: Event) -> Session:
     """Fold one more event into the session."""
     match event:
         case SessionStarted(user_id, user_version, digest, expires_at):
-            return Session(user_id, user_version, digest, expires_at)
+            ends_at = expires_at + LONGEST_EXTENSION
+            return Session(user_id, user_version, digest, expires_at, ends_at)
     assert session is not None  # noqa: S101 - the log checks versions: a stream begins with its beginning
     match event:
         case SessionRefreshed(_, digest, expires_at):
@@ -94,7 +103,7 @@ class TooManyFailures(Refusal):
     code = "RATE_LIMITED"
     sentence = "Too many sign-ins failed: try again later."
 
-    def __init__(self, most: int, span: int, wait: float) -> None:
+    def __init__(self, most: int = 0, span: int = 0, wait: float = 0) -> None:
         super().__init__()
         self.most, self.span, self.wait = most, span, wait
 
@@ -112,7 +121,7 @@ class RefreshReused(Refusal):
     code = "REFRESH_REUSED"
     sentence = "This refresh token was used before, so the session was ended: sign in again."
 
-    def __init__(self, user_id: UUID, session_id: UUID) -> None:
+    def __init__(self, user_id: UUID | None = None, session_id: UUID | None = None) -> None:
         super().__init__()
         self.user_id, self.session_id = user_id, session_id
 
@@ -145,7 +154,7 @@ def refresh(
         return [SessionEnded(session.user_id, "reuse")]
     if session.ended or presented != session.refresh_digest or now >= session.expires_at:
         raise Unauthenticated
-    return [SessionRefreshed(session.user_id, successor, expires_at)]
+    return [SessionRefreshed(session.user_id, successor, min(expires_at, session.ends_at))]
 
 
 def log_out(session: Session) -> list[Event]:

@@ -10,12 +10,19 @@ from typing import Any
 
 import msgspec
 
-from domain import administrators, order, product, session, user
+from domain import administrators, order, product, reaction_control, session, user
 from domain.personal import personal_fields
 from event_store.privacy.tokens import Damaged
 from event_store.upcasters import SEALED_BEFORE, UPCASTERS, Upcaster
 
-Event = administrators.Event | order.Event | product.Event | session.Event | user.Event
+Event = (
+    administrators.Event
+    | order.Event
+    | product.Event
+    | reaction_control.Event
+    | session.Event
+    | user.Event
+)
 
 Key = tuple[str, int]
 Reader = Callable[..., Event]
@@ -42,6 +49,8 @@ STORED_AS: dict[Key, type[Event]] = {
     ("product.stock_reserved", 1): product.StockReserved,
     ("product.stock_released", 1): product.StockReleased,
     ("product.withdrawn", 1): product.ProductWithdrawn,
+    ("reaction.retry_requested", 1): reaction_control.ReactionRetryRequested,
+    ("reaction.skip_requested", 1): reaction_control.ReactionSkipRequested,
     ("session.started", 1): session.SessionStarted,
     ("session.refreshed", 1): session.SessionRefreshed,
     ("session.ended", 1): session.SessionEnded,

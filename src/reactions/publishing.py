@@ -113,12 +113,12 @@ def next_page(connection: Connection[TupleRow], after: int) -> tuple[int, list[R
     """Return the next events to publish and where they end, which is before any unknown one."""
     upto = min(reading.head(connection), after + PAGE)
     try:
-        return upto, reading.page(connection, after, upto, EVENT_NAMES)
+        return upto, reading.page(connection, after, upto, EVENT_NAMES, None)
     except UnknownEvent as unknown:
         if unknown.position is None or unknown.position <= after + 1:
             raise
         upto = unknown.position - 1
-        return upto, reading.page(connection, after, upto, EVENT_NAMES)
+        return upto, reading.page(connection, after, upto, EVENT_NAMES, None)
 
 
 def check_is_ours(connection: Connection[TupleRow], last: Last) -> None:

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from email.headerregistry import Address
+from functools import partial
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store.privacy.keyring import Keyring
+from reactions.decisions import carrying_out
 from reactions.duty import Duty
 from reactions.engine import follow
 from reactions.event_stream import EventStream
@@ -16,6 +18,7 @@ from reactions.letter import SENDER
 from reactions.mailing import Outlet, mailings
 from reactions.payment_deadline import keep_deadlines
 from reactions.publishing import Publisher
+from reactions.switched_on import REACTIONS
 from reactions.system_actor import SystemActor
 
 
@@ -47,6 +50,7 @@ class Reactor:
         self._duties = [
             Duty("mails", database_url, self._send_mails),
             Duty("deadlines", database_url, self._keep_deadlines),
+            Duty("decisions", database_url, partial(follow, reaction=carrying_out(REACTIONS))),
         ]
         self._publisher = Publisher(stream) if stream else None
         if self._publisher:

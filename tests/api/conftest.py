@@ -24,6 +24,7 @@ from commands.passwords import Passwords
 from commands.sessions.door import Door
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools
+from daybook.reaction_desk import ReactionDesk
 from event_store.store import EventStore
 from tests.daybook.conftest import redis_url
 from tests.event_store.given import keyring
@@ -69,7 +70,7 @@ def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:
         handlers=[*write.HANDLERS, *health({}, {})],
         tokens=tokens or Tokens(KEYS, "first"),
         revocations=Revocations(database_url),
-        provided={"intake": new_intake(tools)},
+        provided={"intake": new_intake(tools), "reaction_desk": ReactionDesk(database_url)},
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[opened(tools)],
         version="1",

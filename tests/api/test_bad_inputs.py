@@ -1,13 +1,25 @@
 """Requests that cannot be meant: each has a stated answer in the envelope, and changes nothing."""
 
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from litestar.testing import TestClient
 
 from api.admission import check_query
 from api.errors import MalformedRequest
-from tests.api.conftest import PASSWORD, Client, Person, data_of, list_product, refused
+from api.request_context import doubtful
+from tests.api.conftest import (
+    PASSWORD,
+    Client,
+    Person,
+    data_of,
+    list_product,
+    new_app,
+    refused,
+    register,
+)
 
 JSON = {"Content-Type": "application/json"}
 GOOD = b'{"email": "a@example.com", "password": "correct horse", "name": "Ada"}'
@@ -177,3 +189,104 @@ def test_many_header_lines_and_a_long_path_do_no_harm(client: Client) -> None:
     assert client.get("/health/live", headers=many).is_success
     refused(client.get("/" + "x" * 5_000), 404, "NOT_FOUND")
     refused(client.get("/api/v1/orders/%00/%ff"), 404, "NOT_FOUND")
+
+
+def doubts(*lines: tuple[bytes, bytes], version: str = "1.1") -> str | None:
+    scope: Any = {"headers": [*lines], "http_version": version}
+    return doubtful(scope, dict(lines))
+
+
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"content-type", b"host", b"if-match", b"content-length"]
+)
+def test_a_header_that_decides_is_given_once(name: bytes) -> None:
+    lines = [(b"host", b"a"), (name, b"1"), (name, b"2"), (b"x-other", b"a"), (b"x-other", b"b")]
+    assert doubts(*lines) == f"The header {name.decode()} is given twice."
+    assert doubts(*lines[:1], *lines[3:]) is None
+
+
+def test_who_is_asked_must_be_said() -> None:
+    assert doubts((b"accept", b"*/*")) == "A Host header is needed."
+    assert doubts((b"accept", b"*/*"), version="1.0") is None
+
+
+def test_a_request_with_doubtful_headers_is_refused(database_url: str) -> None:
+    app = new_app(database_url)
+    inside = app.asgi_handler
+
+    async def without_host(scope: Any, receive: Any, send: Any) -> None:
+        scope["headers"] = [line for line in scope.get("headers", ()) if line[0] != b"host"]
+        await inside(scope, receive, send)
+
+    app.asgi_handler = without_host
+    with TestClient(app) as client:
+        refused(client.get("/health/live"), 400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost:1", "a" * 300, "[::1]"])
+def test_what_host_is_said_changes_no_answer(client: Client, host: str) -> None:
+    headers = {"Host": host, "X-Forwarded-Host": host, "Forwarded": f"host={host}"}
+    body = GOOD.replace(b"a@example.com", f"{uuid4().hex}@example.com".encode())
+    answer = post(client, body, **headers)
+    data_of(answer)
+    assert answer.headers["location"].startswith("/api/v1/users/")
+    assert host not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("size", "status"), [(1, 422), (7, 422), (8, 201), (64, 201), (128, 201), (129, 422)]
+)
+def test_a_password_may_have_any_characters(client: Client, size: int, status: int) -> None:
+    password = "\U0001f511\u00e9 \u0000\n\t\u202e"[: size % 8] + "\u03b1" * (size - size % 8)
+    body = {"email": f"{uuid4().hex}@example.com", "password": password, "name": "Ada"}
+    assert client.post("/api/v1/users", json=body).status_code == status
+
+
+def test_a_password_of_a_megabyte_is_no_reason_to_hash_it(client: Client) -> None:
+    body = {"email": "a@example.com", "password": "x" * 1_000_000}
+    refused(client.post("/api/v1/auth/login", json=body), 422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("email", "status"),
+    [
+        ("ada+tag@example.com", 201),
+        ("\u0430da@example.com", 201),  # Cyrillic: another address, and no trick on anybody
+        ("ada@b\u00fccher.example", 201),
+        ("ada@localhost", 422),
+        ("ada@-.com", 422),
+        ("ada@example..com", 422),
+        ('"ada lovelace"@example.com', 422),
+        ("<ada@example.com>", 422),
+        ("ada@example.com,eve@example.com", 422),
+        ("ada@[127.0.0.1]", 422),
+        ("x" * 65 + "@example.com", 422),
+        ("ada%0d%0aBcc: eve@example.com", 422),
+    ],
+)
+def test_an_address_is_one_mailbox(client: Client, email: str, status: int) -> None:
+    unique = email.replace("@", f"{uuid4().hex[:8]}@") if status == 201 else email
+    body = {"email": unique, "password": PASSWORD, "name": "Ada"}
+    assert client.post("/api/v1/users", json=body).status_code == status
+
+
+@pytest.mark.parametrize("name", ["role", "status", "ownerId", "userId", "id", "version"])
+def test_fields_that_one_may_not_decide_are_refused(client: Client, name: str) -> None:
+    body = {"email": "a@example.com", "password": PASSWORD, "name": "Ada", name: "admin"}
+    error = refused(client.post("/api/v1/users", json=body), 422, "VALIDATION_ERROR")
+    assert error["details"][0]["field"] == name
+
+
+def test_an_order_s_price_and_owner_are_not_the_customer_s_to_say(
+    client: Client, staff: Person
+) -> None:
+    person, other = register(client), register(client)
+    product = list_product(staff)
+    line = {"productId": product, "quantity": 1}
+    price = {"amount": "0.01", "currency": "GBP"}
+    refused(
+        person.ask("POST", "/orders", {"items": [{**line, "price": price}]}),
+        422,
+        "VALIDATION_ERROR",
+    )
+    refused(person.ask("POST", "/orders", {"items": [line], "userId": other.id}), 403, "FORBIDDEN")

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hmac
 import json
 import time
 from typing import Any
@@ -50,6 +51,19 @@ def unsigned() -> str:
     return ".".join([*encoded, ""])
 
 
+def relabelled(algorithm: str, kid: object = "first") -> str:
+    """Return a token that is signed by HMAC-SHA256 and says that it was signed otherwise."""
+    head, body, _ = signed(payload()).split(".")
+    fields = {"alg": algorithm, "typ": "at+jwt", "kid": kid}
+    head = base64.urlsafe_b64encode(json.dumps(fields).encode()).rstrip(b"=").decode()
+    mac = hmac.digest(KEY, f"{head}.{body}".encode(), "sha256")
+    return ".".join([head, body, base64.urlsafe_b64encode(mac).rstrip(b"=").decode()])
+
+
+def test_a_relabelled_token_is_refused_for_its_label(tokens: Tokens) -> None:
+    assert tokens.verify(relabelled("HS256")).role == "admin"
+
+
 def test_what_is_issued_is_believed(tokens: Tokens) -> None:
     claims = Claims(uuid4(), uuid4(), "staff", 42)
     found = tokens.verify(tokens.issue(claims))
@@ -75,7 +89,17 @@ def test_the_forgeries_below_would_pass_if_nothing_were_wrong(tokens: Tokens) ->
         signed(payload(), typ="JWT"),
         signed(payload(), typ="refresh+jwt"),
         signed(payload(), kid="third"),
+        signed(payload(), algorithm="HS512", key=b"1" * 64),
+        relabelled("RS256"),
+        relabelled("HS512"),
+        relabelled("hs256"),
         signed(payload(), kid="../../etc/passwd"),
+        signed(payload(), kid="' or 1=1 --"),
+        signed(payload(), kid=""),
+        relabelled("HS256", kid=None),
+        signed(payload(), key=b"4" * 32, jwk={"kty": "oct", "k": "NDQ0"}),
+        signed(payload(), key=b"4" * 32, jku="http://127.0.0.1:1/keys", kid="third"),
+        signed(payload(), key=b"4" * 32, x5u="http://127.0.0.1:1/keys"),
         signed(payload(), crit=["exp"]),
         signed(payload(iss="other")),
         signed(payload(aud="other")),
@@ -150,6 +174,13 @@ def test_an_expired_token_is_called_so_and_does_not_hinder_a_refresh(client: Cli
     refused(answer, 401, "TOKEN_EXPIRED")
     body = {"refreshToken": person.refresh_token}
     data_of(client.post("/api/v1/auth/refresh", json=body, headers=headers))
+
+
+def test_an_access_token_refreshes_nothing(client: Client) -> None:
+    body = {"refreshToken": register(client).access_token}
+    answer = client.post("/api/v1/auth/refresh", json=body)
+    refused(answer, 401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_a_refresh_token_opens_nothing(client: Client) -> None:

@@ -64,6 +64,19 @@ def test_a_refresh_token_works_until_it_expires_and_not_then() -> None:
         refresh(session, "first", "second", NOON + WEEK, NOON + WEEK + WEEK)
 
 
+def test_a_session_is_over_90_days_after_the_sign_in_however_often_it_is_refreshed() -> None:
+    session, last = state_of(evolve, [STARTED]), NOON + WEEK + timedelta(days=83)
+    for day in range(0, 90, 6):
+        now = NOON + timedelta(days=day)
+        (event,) = refresh(session, session.refresh_digest, f"token-{day}", now, now + WEEK)
+        assert isinstance(event, SessionRefreshed)
+        assert event.expires_at <= last
+        session = evolve(session, event)
+    assert session.expires_at == last == NOON + timedelta(days=90)
+    with pytest.raises(Unauthenticated):
+        refresh(session, session.refresh_digest, "one more", last, last + WEEK)
+
+
 def test_no_token_of_an_ended_session_works() -> None:
     session = state_of(evolve, [STARTED, AGAIN, SessionEnded(ALICE, "logout")])
     for token in ("first", "second", "forged"):

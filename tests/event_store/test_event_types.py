@@ -31,6 +31,7 @@ from domain.product import (
     StockReleased,
     StockReserved,
 )
+from domain.reaction_control import ReactionRetryRequested, ReactionSkipRequested
 from domain.session import SessionEnded, SessionRefreshed, SessionStarted
 from domain.user import (
     UserClosed,
@@ -97,6 +98,8 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("product.stock_reserved", 1): StockReserved(ORDER, 2),
     ("product.stock_released", 1): StockReleased(ORDER, 2),
     ("product.withdrawn", 1): ProductWithdrawn(),
+    ("reaction.retry_requested", 1): ReactionRetryRequested("welcome_mail", None, "it is up"),
+    ("reaction.skip_requested", 1): ReactionSkipRequested("welcome_mail", 7, "gone"),
     ("session.started", 1): SessionStarted(ALICE, 1, DIGEST, NOON),
     ("session.refreshed", 1): SessionRefreshed(ALICE, DIGEST, NOON),
     ("session.ended", 1): SessionEnded(ALICE, "reuse"),

@@ -20,7 +20,7 @@ from reactions.publishing import Publisher
 from reactions.reactor import Reactor
 from tests.domain.given import ALICE, NOON, ORDER, TEAPOT, pounds
 from tests.event_store.given import keyring
-from tests.projections.given import STORY, Story, append
+from tests.projections.given import STORY, Story, append, append_sealed
 from tests.reactions.given import WINDOW, rows, running
 from tests.valkey import Valkey, until
 
@@ -112,7 +112,7 @@ def test_what_happens_is_published_in_order_under_its_position(
 
 
 def test_nothing_personal_is_published(database_url: str, valkey: Valkey, client: Any) -> None:
-    append(database_url, STORY)
+    append_sealed(database_url, STORY, ALICE)
     with publishing(database_url, valkey) as publish:
         publish()
     published = " ".join(fields["data"] for _, fields in client.xrange(KEY))

@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.read import evidence, orders, products, reports, users, v2
+from api.read import evidence, orders, products, reactions, reports, users, v2
 from api.read.live import routes as live
 
 HANDLERS: list[HTTPRouteHandler] = [
@@ -12,5 +12,6 @@ HANDLERS: list[HTTPRouteHandler] = [
     *reports.HANDLERS,
     *evidence.HANDLERS,
     *live.HANDLERS,
+    *reactions.HANDLERS,
     *v2.HANDLERS,
 ]

@@ -2,11 +2,12 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.write import auth, orders, products, users
+from api.write import auth, orders, products, reactions, users
 
 HANDLERS: list[HTTPRouteHandler] = [
     *auth.HANDLERS,
     *users.HANDLERS,
     *products.HANDLERS,
     *orders.HANDLERS,
+    *reactions.HANDLERS,
 ]

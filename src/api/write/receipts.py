@@ -43,6 +43,13 @@ def created(receipt: Receipt[Any], location: str, data: Data) -> Answer[Success[
     return Answer(body, status=201, headers=headers)
 
 
+def accepted(receipt: Receipt[Any], location: str, data: Data) -> Answer[Success[Data]]:
+    """Answer that something will be done, and that `location` says how far it is."""
+    headers = [*headers_of(receipt), (b"location", location.encode()), (b"retry-after", b"1")]
+    body = Success(data=data, meta=meta_of(receipt.at, receipt.request_id))
+    return Answer(body, status=202, headers=headers)
+
+
 def answered(receipt: Receipt[Any], data: Data) -> Answer[Success[Data]]:
     """Answer what the asker could not know."""
     body = Success(data=data, meta=meta_of(receipt.at, receipt.request_id))

@@ -13,7 +13,10 @@ def checked_email(email: str) -> str:
     """
     try:
         found = validate_email(
-            email.strip(), check_deliverability=False, globally_deliverable=False
+            email.strip(),
+            check_deliverability=False,
+            globally_deliverable=False,
+            strict=True,
         )
     except (EmailNotValidError, UnicodeError):
         raise Invalid.field("email", "This is not an e-mail address.") from None

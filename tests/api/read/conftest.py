@@ -17,6 +17,7 @@ from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
+from daybook.reaction_desk import ReactionDesk
 from event_store.connections import connect
 from event_store.news import NewsReader
 from event_store.trail import Trail
@@ -51,6 +52,7 @@ def new_app(
             "views": views_for_each(views),
             "trail": trail,
             "hub": hub,
+            "reaction_desk": ReactionDesk(database_url),
             "cursors": Cursors(lambda: [b"4" * 32]),
         },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},

@@ -11,7 +11,10 @@ from api.versions import referred
 from tests.api.conftest import Client
 
 STREAMS = {"/api/v1/feed", "/api/v1/orders/{order_id}/events"}
-PATHS = sorted({path.replace(":str", "") for one in read.HANDLERS for path in one.paths} - STREAMS)
+PATHS = sorted(
+    {path.replace(":str", "").replace(":int", "") for one in read.HANDLERS for path in one.paths}
+    - STREAMS
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +43,13 @@ def test_every_parameter_and_answer_is_described(
 ) -> None:
     document = second if "/v2/" in path else document
     operation = document["paths"][path]["get"]
-    for parameter in operation["parameters"]:
+    for parameter in operation.get("parameters", ()):
         assert parameter["description"]
         assert parameter["schema"]
     assert {"200", "400", "401", "500", "503"} <= set(operation["responses"])
     headers = operation["responses"]["200"]["headers"]
-    if "/audit/" in path:
-        return  # the log itself, and no view of it
+    if "/audit/" in path or "/reactions" in path:
+        return  # no view of the log
     assert headers["Daybook-Position"]["schema"]["type"] == "integer"
     is_list = "pagination" in schema_of(document, path)
     assert is_list == ("ETag" not in headers) == ("304" not in operation["responses"])

@@ -1,0 +1,182 @@
+"""Reactions over HTTP, for operators: how they stand, and the events whose effect failed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter
+
+from api.envelope import Answer, Page, Success, meta, pagination
+from api.guards import ADMIN
+from api.read.lists import given_in, read_values
+from api.read.values import Value, whole
+from api.read.views import operation, parameter
+from api.request import ApiRequest
+from api.routes import V1, route
+from domain.refusal import NotFound
+
+TAG = "Reactions"
+REACTION = f"{V1}/reactions/{{reaction:str}}"
+ReactionName = Annotated[str, PathParameter(description="The reaction's name.")]
+EventPosition = Annotated[int, PathParameter(description="The event's position in the log.")]
+LARGEST_POSITION = 2**63 - 1
+PAGES: dict[str, Value] = {
+    "page": whole("Which page, from 1.", 1, 101, 1),
+    "limit": whole("How many entries a page has.", 1, 100, 20),
+}
+
+
+class ReactionView(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a reaction stands: up to date, working, waiting (an outage), or with parked events.
+
+    `events` and `seconds` say how far it is behind the log. `failure` is why it waits before the
+    next event, until `retryAt`. `failing` events are tried again; `parked` ones only on request.
+    """
+
+    name: str
+    state: str
+    position: int
+    events: int
+    seconds: float
+    moved_at: datetime
+    attempts: int
+    failure: str | None
+    failed_at: datetime | None
+    retry_at: datetime | None
+    failing: int
+    parked: int
+
+
+class ReactionFailureView(msgspec.Struct, frozen=True, rename="camel"):
+    """An event whose effect failed, without what is in it; `retryAt` null: it is parked."""
+
+    reaction: str
+    position: int
+    event: str
+    stream_id: UUID
+    version: int
+    recorded_at: datetime
+    attempts: int
+    error: str
+    first_at: datetime
+    last_at: datetime
+    retry_at: datetime | None
+
+
+class Desk(Protocol):
+    """Who knows of the reactions; what it returns has the fields of the views."""
+
+    async def statuses(self) -> Sequence[object]:
+        """Return how every reaction stands."""
+
+    async def failures(self, name: str, limit: int, offset: int) -> tuple[Sequence[object], int]:
+        """Return failed events of a reaction and how many there are; `NotFound`."""
+
+    async def failure(self, name: str, position: int) -> object:
+        """Return a failed event of a reaction; `NotFound`."""
+
+
+def answer_with(kind: Any) -> dict[int, ResponseSpec]:
+    """Document an answer."""
+    return {200: ResponseSpec(kind, generate_examples=False, description="What was asked for.")}
+
+
+@route(
+    "GET",
+    f"{V1}/reactions",
+    who=ADMIN,
+    summary="List the reactions and how they stand",
+    tag=TAG,
+    refusals=["UNAVAILABLE"],
+    answers=answer_with(Success[list[ReactionView]]),
+)
+async def list_reactions(request: ApiRequest, reaction_desk: NamedDependency[Any]) -> Answer[Any]:
+    """Show what the system does by itself, and whether it does."""
+    desk: Desk = reaction_desk
+    found = [view_of(one, ReactionView) for one in await desk.statuses()]
+    return Answer(Success(data=found, meta=meta(request.context.request_id)))
+
+
+@route(
+    "GET",
+    REACTION,
+    who=ADMIN,
+    summary="Show a reaction",
+    tag=TAG,
+    refusals=["UNAVAILABLE", "NOT_FOUND"],
+    answers=answer_with(Success[ReactionView]),
+)
+async def show_reaction(
+    request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
+) -> Answer[Any]:
+    """Show how one reaction stands."""
+    desk: Desk = reaction_desk
+    views = [view_of(one, ReactionView) for one in await desk.statuses()]
+    for view in views:
+        if view.name == reaction:
+            return Answer(Success(data=view, meta=meta(request.context.request_id)))
+    raise NotFound
+
+
+@route(
+    "GET",
+    f"{REACTION}/failures",
+    who=ADMIN,
+    summary="List the events for which a reaction failed",
+    tag=TAG,
+    refusals=["UNAVAILABLE", "NOT_FOUND"],
+    query=PAGES,
+    answers=answer_with(Page[ReactionFailureView]),
+    operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
+)
+async def list_failures(
+    request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
+) -> Answer[Any]:
+    """List them in the order of the log."""
+    desk: Desk = reaction_desk
+    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
+    offset = (asked["page"] - 1) * asked["limit"]
+    found, total = await desk.failures(reaction, asked["limit"], offset)
+    body = Page(
+        data=[view_of(one, ReactionFailureView) for one in found],
+        pagination=pagination(asked["page"], asked["limit"], total),
+        meta=meta(request.context.request_id),
+    )
+    return Answer(body)
+
+
+@route(
+    "GET",
+    f"{REACTION}/failures/{{position:int}}",
+    who=ADMIN,
+    summary="Show an event for which a reaction failed",
+    tag=TAG,
+    refusals=["UNAVAILABLE", "NOT_FOUND"],
+    answers=answer_with(Success[ReactionFailureView]),
+)
+async def show_failure(
+    request: ApiRequest,
+    reaction: ReactionName,
+    position: EventPosition,
+    reaction_desk: NamedDependency[Any],
+) -> Answer[Any]:
+    """Show why it failed, and when it is tried again; 404 when it has not, or is dealt with."""
+    desk: Desk = reaction_desk
+    if not 0 < position <= LARGEST_POSITION:
+        raise NotFound
+    found = view_of(await desk.failure(reaction, position), ReactionFailureView)
+    return Answer(Success(data=found, meta=meta(request.context.request_id)))
+
+
+def view_of(found: object, view: type[msgspec.Struct]) -> Any:
+    """Show what the desk knows."""
+    names = msgspec.structs.fields(view)
+    return view(**{one.name: getattr(found, one.name) for one in names})
+
+
+HANDLERS: list[HTTPRouteHandler] = [list_reactions, show_reaction, list_failures, show_failure]

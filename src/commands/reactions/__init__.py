@@ -1,0 +1,1 @@
+"""What operators can decide about reactions; each decision is an event that workers carry out."""

@@ -1,0 +1,151 @@
+"""Operators' decisions about reactions, given on this machine: in the log, and carried out here."""
+
+import asyncio
+import time
+
+import msgspec
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from commands.execution import Handler, execute
+from commands.reactions.retry_reaction import RetryReaction, retry_reaction
+from commands.reactions.skip_reaction import SkipReaction, skip_reaction
+from daybook.migrate import migrate
+from daybook.operator_commands import operator, operator_tools
+from daybook.reaction_desk import check_known
+from daybook.services import ServiceError, Services, services
+from daybook.settings import Settings
+from domain.refusal import NotFound
+from event_store.connections import connect
+from reactions.decisions import carrying_out
+from reactions.engine import follow
+from reactions.status import Failure, Status, failure, failures, statuses
+from reactions.switched_on import REACTIONS
+
+LOOK_SECONDS = 0.2
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a decision: done, failed (again), or asked (nothing has happened yet)."""
+
+    reaction: str
+    position: int | None
+    outcome: str
+    error: str | None = None
+
+
+def known(name: str) -> str:
+    """Return the name of a reaction; `ServiceError` if it is none."""
+    try:
+        check_known(name)
+    except NotFound as error:
+        listed = ", ".join(REACTIONS)
+        raise ServiceError(f"There is no reaction {name}: choose one of {listed}.") from error
+    return name
+
+
+def statuses_now(settings: Settings) -> list[Status]:
+    """Return how every reaction stands."""
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            return statuses(connection)
+
+
+def failures_now(settings: Settings, name: str | None, limit: int) -> list[Failure]:
+    """Return failed events of a reaction, or of all."""
+    if name is not None:
+        known(name)
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            return failures(connection, name, limit=limit)
+
+
+def failure_now(settings: Settings, name: str, position: int) -> Failure:
+    """Return one failed event; `NothingFailed`."""
+    known(name)
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            return there(connection, name, position)
+
+
+class NothingFailed(NotFound):
+    """The reaction did not fail at that event, or it is dealt with."""
+
+    sentence = "This reaction has not failed at this position."
+
+
+def there(connection: Connection[TupleRow], name: str, position: int) -> Failure:
+    """Return one failed event; `NothingFailed`."""
+    found = failure(connection, name, position, REACTIONS[name])
+    if found is None:
+        raise NothingFailed
+    return found
+
+
+def retry_now(
+    settings: Settings, name: str, position: int | None, reason: str, seconds: float
+) -> Outcome:
+    """Have an effect tried again, and wait a while for what comes of it."""
+    known(name)
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            before = None if position is None else there(connection, name, position)
+            command = RetryReaction(reaction=name, position=position, reason=reason)
+            asyncio.run(decide(found, retry_reaction, command))
+            carry_out(connection)
+            if before is None:
+                return Outcome(name, None, "asked")
+            return outcome_of(connection, before, seconds)
+
+
+def skip_now(settings: Settings, name: str, position: int, reason: str) -> Outcome:
+    """Have an event left out."""
+    known(name)
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            there(connection, name, position)
+            command = SkipReaction(reaction=name, position=position, reason=reason)
+            asyncio.run(decide(found, skip_reaction, command))
+            carry_out(connection)
+            left = failure(connection, name, position, REACTIONS[name])
+            return Outcome(name, position, "asked" if left else "done")
+
+
+async def decide(
+    found: Services,
+    handler: "Handler[RetryReaction, None] | Handler[SkipReaction, None]",
+    command: RetryReaction | SkipReaction,
+) -> None:
+    """Append a decision."""
+    async with operator_tools(found) as tools:
+        await execute(tools, operator(), handler, command)  # type: ignore[arg-type]  # its own
+
+
+def carry_out(connection: Connection[TupleRow]) -> None:
+    """Do here what a worker would do, who may be at it already, or not there."""
+    try:
+        while follow(connection, carrying_out(REACTIONS)):
+            pass
+    except psycopg.errors.LockNotAvailable:
+        return  # the reaction acts right now: a worker carries it out after that
+
+
+def outcome_of(connection: Connection[TupleRow], before: Failure, seconds: float) -> Outcome:
+    """Wait for what comes of a retry."""
+    name, position = before.reaction, before.position
+    ends = time.monotonic() + seconds
+    while True:
+        now = failure(connection, name, position, REACTIONS[name])
+        if now is None:
+            return Outcome(name, position, "done")
+        if now.attempts > before.attempts:
+            return Outcome(name, position, "failed", now.error)
+        if time.monotonic() > ends:
+            return Outcome(name, position, "asked")
+        time.sleep(LOOK_SECONDS)
