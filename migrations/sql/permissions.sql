@@ -26,13 +26,19 @@ begin
     end if;
 
     grant usage, create on schema public to daybook_app;
-    alter schema rebuilding owner to daybook_app;
+    alter schema building owner to daybook_app;
+    alter schema retired owner to daybook_app;
+    alter schema waiting owner to daybook_app;
 
     for one in
         select c.oid::regclass as name, c.relname = any (kept) as is_kept, r.rolname as owner
           from pg_class c
           join pg_roles r on r.oid = c.relowner
-         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+         where c.relnamespace in (
+                'public'::regnamespace, 'building'::regnamespace, 'retired'::regnamespace,
+                'waiting'::regnamespace
+               )
+           and c.relkind in ('r', 'p', 'v')
     loop
         if one.is_kept then
             execute format('revoke all on %s from public, daybook_app', one.name);

@@ -39,7 +39,7 @@ def upgrade() -> None:
             host text not null,
             process integer not null,
             backend integer not null,
-            backend_start timestamptz not null,
+            backend_start timestamptz,
             posts text[] not null,
             seen_at timestamptz not null,
             expires_at timestamptz not null

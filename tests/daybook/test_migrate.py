@@ -42,7 +42,7 @@ def tables(database_url: str) -> list[str]:
     query = """
         select table_schema || '.' || table_name || '.' || column_name || ' ' || data_type
           from information_schema.columns
-         where table_schema in ('public', 'rebuilding') order by 1
+         where table_schema in ('public', 'building', 'retired', 'waiting') order by 1
     """
     return [name for (name,) in rows(database_url, query)]
 

@@ -15,6 +15,7 @@ from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.failures import failure, failures, retry, skip
 from projections.projection import Projection, Rows
 from projections.status import statuses
+from tests.conftest import tampering
 from tests.domain.given import LANTERN, ORDER, TEAPOT
 from tests.projections.given import STORY, append, everything, many_orders, post, stored
 from tests.projections.test_leases import started
@@ -106,7 +107,7 @@ def test_an_event_that_cannot_be_read_waits_until_it_can(database_url: str) -> N
     whole = expected(database_url)
     change = "update events set data = %s::jsonb where position = %s returning data::text"
     old = "select data::text from events where position = %s"
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with tampering(database_url) as connection:
         row = connection.execute(old, [POISON]).fetchone()
         connection.execute(change, ['{"quantity": "many"}', POISON])
         post(database_url)
