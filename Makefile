@@ -43,8 +43,9 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contracts, shapes o
 	$(BIN)/lint-imports
 	$(BIN)/python -m event_store.schemas --check
 
-schemas: $(VENV)/.installed-dev ## add new versions of events to event_schemas.json
+schemas: $(VENV)/.installed-dev ## add new versions of events to event_schemas.json; write the GraphQL schema
 	$(BIN)/python -m event_store.schemas
+	$(BIN)/python -m api.graphql.schema src/api/graphql/schema.graphql
 
 format: $(VENV)/.installed-dev ## put the code into its form
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from api.examples import example, failures
 from api.negotiation import Problem
+from api.routes import V1
 from api.versions import first_version, second_version
 
 Schema = dict[str, Any]
@@ -111,15 +112,18 @@ def completed(document: Schema) -> Schema:
             for body in operation.get("requestBody", {}).get("content", {}).values():
                 close(body["schema"], schemas)
                 body["examples"] = {"example": {"value": example(body["schema"], schemas)}}
-            if method != "get" and "{" in path:
+            is_command = method != "get" and path.startswith(V1)
+            if is_command and "{" in path:
                 operation.setdefault("parameters", []).append(IF_MATCH)
-            if method != "get" and "/auth/" not in path:
+            if is_command and "/auth/" not in path:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             for status, response in operation["responses"].items():
                 if status in BODILESS:
                     response.pop("content", None)
                 illustrate(response, schemas)
-                response["headers"] = headers_of(method, status) | response.get("headers", {})
+                response["headers"] = headers_of(status, is_command=is_command) | response.get(
+                    "headers", {}
+                )
     return document
 
 
@@ -164,14 +168,14 @@ HEADERS = {
 }
 
 
-def headers_of(method: str, status: str) -> Schema:
+def headers_of(status: str, *, is_command: bool) -> Schema:
     """Return the headers that an answer with this status has."""
     names = {
         "401": ["WWW-Authenticate"],
         "429": ["Retry-After", "RateLimit-Policy", "RateLimit"],
         "503": ["Retry-After"],
     }.get(status, [])
-    if method != "get" and status.startswith("2"):
+    if is_command and status.startswith("2"):
         names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
         names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}

@@ -54,7 +54,8 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
         codes += SIGNED if credentials else ()
         codes += () if path.startswith(UNCOUNTED) else ("RATE_LIMITED",)
         codes += ("FORBIDDEN",) if who else ()
-        codes += ("IDEMPOTENCY_KEY_REUSED",) if method != "GET" and credentials else ()
+        is_command = method != "GET" and path.startswith(V1)
+        codes += ("IDEMPOTENCY_KEY_REUSED",) if is_command and credentials else ()
         codes += WITH_BODY if "data" in handle.__annotations__ else ()
         declared = HTTPRouteHandler(
             path,

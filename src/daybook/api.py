@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from api import read, write
 from api.addresses import Addresses
 from api.application import create_app
+from api.graphql.routes import graphql
 from api.health import Check, Report, health
 from api.limiter import Limit, Limiter, Told
 from api.metrics import metrics
@@ -114,7 +115,9 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         sides.append(writing(services, memory, records, door, hub.wake, observation))
     if side != "write":
         cursors = Cursors(derived(ring, b"cursors"))
-        sides.append(reading(read_url, Trail(services.database_url), hub, cursors))
+        development = settings.env == "development"
+        trail = Trail(services.database_url)
+        sides.append(reading(read_url, trail, hub, cursors, development=development))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -193,7 +196,9 @@ def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
-def reading(database_url: str, trail: Trail, hub: Hub, cursors: Cursors) -> Parts:
+def reading(
+    database_url: str, trail: Trail, hub: Hub, cursors: Cursors, *, development: bool
+) -> Parts:
     """Return the parts that show views, perhaps those of a replica, and answer auditors."""
     views = Views(database_url)
 
@@ -210,7 +215,8 @@ def reading(database_url: str, trail: Trail, hub: Hub, cursors: Cursors) -> Part
         "hub": hub,
         "reaction_desk": ReactionDesk(database_url),
     }
-    return Parts(read.HANDLERS, provided, lifespan(), demands.EXCEPTION_HANDLERS)
+    handlers = [*read.HANDLERS, *graphql(development=development)]
+    return Parts(handlers, provided, lifespan(), demands.EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager

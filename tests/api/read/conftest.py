@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 
 from api import read, write
 from api.application import create_app
+from api.graphql.routes import graphql
 from api.health import health
 from api.read import demands
 from api.read.cursors import Cursors
@@ -31,7 +32,11 @@ Post = Callable[[], None]
 
 
 def new_app(
-    database_url: str, tokens: Tokens, tell: Callable[[int], None] = lambda _: None
+    database_url: str,
+    tokens: Tokens,
+    tell: Callable[[int], None] = lambda _: None,
+    *,
+    development: bool = True,
 ) -> Litestar:
     """Put both sides together."""
     views, trail = Views(database_url), Trail(database_url)
@@ -44,7 +49,12 @@ def new_app(
 
     tools = new_tools(database_url, told)
     return create_app(
-        handlers=[*write.HANDLERS, *read.HANDLERS, *health({}, {})],
+        handlers=[
+            *write.HANDLERS,
+            *read.HANDLERS,
+            *graphql(development=development),
+            *health({}, {}),
+        ],
         tokens=tokens,
         revocations=revocations,
         provided={

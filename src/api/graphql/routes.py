@@ -1,0 +1,150 @@
+"""GraphQL over HTTP: questions by POST, and in development a page to try them by GET."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
+from strawberry import Schema
+
+from api.envelope import Answer
+from api.graphql.answers import shown
+from api.graphql.asking import Asking
+from api.graphql.schema import schema_with
+from api.guards import ANYONE
+from api.openapi import PAGE_POLICY
+from api.read.answers import position_header
+from api.read.cursors import Cursors
+from api.read.views import CONSISTENCY, POSITION, operation
+from api.request import ApiRequest
+from api.routes import route
+from projections.views import Views
+
+PATH = "/graphql"
+TAG = "GraphQL"
+LONGEST_QUERY = 20_000
+EXPLORER = Path(__file__).parent / "explorer"
+PAGES = (
+    (PATH, "index.html", "text/html; charset=utf-8"),
+    (f"{PATH}/explorer.js", "explorer.js", "text/javascript; charset=utf-8"),
+)
+
+JsonObject = dict[str, Any]
+QueryText = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=LONGEST_QUERY,
+        examples=["{ products(first: 2) { nodes { id name price { amount currency } } } }"],
+    ),
+]
+
+
+class Question(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True
+):
+    """A question in GraphQL; `extensions` are for tools between, and nothing here reads them."""
+
+    query: QueryText
+    variables: JsonObject | None = None
+    operation_name: str | None = None
+    extensions: JsonObject | None = None
+
+
+class GraphqlError(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What went wrong, with the code that REST has for it under `extensions`."""
+
+    message: str
+    extensions: JsonObject
+    path: list[str | int] | None = None
+    locations: list[dict[str, int]] | None = None
+
+
+class GraphqlAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """What was found, as the GraphQL specification has it."""
+
+    data: JsonObject | None
+    errors: list[GraphqlError] | msgspec.UnsetType = msgspec.UNSET
+
+
+ANSWERED = ResponseSpec(
+    GraphqlAnswer,
+    generate_examples=False,
+    description="What was found; fields that were refused are null, and `errors` says why.",
+)
+
+
+def graphql(*, development: bool) -> list[HTTPRouteHandler]:
+    """Return the routes; the schema can be asked for, and tried, in development alone."""
+    schema = schema_with(introspection=development)
+    pages = [page(*one) for one in PAGES] if development else []
+    return [asking_route(schema), *pages]
+
+
+def asking_route(schema: Schema) -> HTTPRouteHandler:
+    """Return the route that takes questions."""
+
+    @route(
+        "POST",
+        PATH,
+        who=ANYONE,
+        summary="Ask in GraphQL",
+        tag=TAG,
+        refusals=["VIEW_BEHIND"],
+        answers={200: ANSWERED},
+        operation=operation([*CONSISTENCY], [POSITION]),
+    )
+    async def ask_graphql(
+        request: ApiRequest,
+        data: JSONBody[Question],
+        views: NamedDependency[Views],
+        cursors: NamedDependency[Cursors],
+    ) -> Answer[Any]:
+        """Answer a question about users, orders and products, with the permissions of REST.
+
+        At most 8 levels, 15 aliases, 1,000 tokens and 12,000 objects. What cannot be understood or
+        is too much is answered with 400; what was refused is null, with an error that has REST's
+        code.
+        """
+        asking = Asking(views, cursors, request.context.caller, data.operation_name)
+        found = await schema.execute(
+            data.query,
+            variable_values=data.variables,
+            context_value=asking,
+            operation_name=data.operation_name,
+        )
+        body: JsonObject = {"data": found.data}
+        if found.errors:
+            body["errors"] = shown(found.errors)
+        position = [] if asking.position is None else [position_header(asking.position)]
+        return Answer(body, status=status_of(body), headers=position)
+
+    return ask_graphql
+
+
+def status_of(body: JsonObject) -> int:
+    """Return the status of an answer: whatever was carried out is 200, refused fields or not."""
+    errors = body.get("errors", ())
+    understood = body["data"] is not None or any("path" in one for one in errors)
+    return 200 if understood or not errors else 400
+
+
+def page(path: str, name: str, media_type: str) -> HTTPRouteHandler:
+    """Return the route of one file of the page."""
+    content = (EXPLORER / name).read_bytes()
+
+    def file() -> Response[bytes]:
+        return Response(content, media_type=media_type, headers=PAGE_POLICY)
+
+    declared = HTTPRouteHandler(
+        path,
+        http_method="GET",
+        include_in_schema=False,
+        sync_to_thread=False,
+        name=f"{PATH} {name}",
+    )
+    return declared(file)

@@ -1,0 +1,1 @@
+"""Tests of GraphQL, beside REST on the same application."""
