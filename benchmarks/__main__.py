@@ -15,6 +15,7 @@ from benchmarks import (
     delays,
     growing,
     loading,
+    overloading,
     placing_orders,
     report,
     rivals,
@@ -27,7 +28,7 @@ Measure = Callable[[Bench], Iterator[Finding | Skipped]]
 
 PARTS: dict[str, Measure] = {
     one.PART: one.measure
-    for one in (placing_orders, rivals, appending, loading, growing, delays, starting)
+    for one in (placing_orders, rivals, appending, loading, growing, overloading, delays, starting)
 }
 
 

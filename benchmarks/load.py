@@ -63,6 +63,14 @@ def variables(order: Order, pause_ms: int = 0) -> dict[str, str]:
 
 def send(order: Order, connections: int, seconds: float) -> Answered:
     """Send orders as fast as they are answered; RuntimeError if any was not a success."""
+    answered = crowd(order, connections, seconds)
+    if answered.refused or answered.broken:
+        raise RuntimeError(f"{order.url}: not all orders were accepted: {answered}")
+    return answered
+
+
+def crowd(order: Order, connections: int, seconds: float) -> Answered:
+    """Send orders as fast as they are answered, with whatever."""
     done = subprocess.run(
         command(order, connections, seconds),
         env=variables(order),
@@ -71,10 +79,7 @@ def send(order: Order, connections: int, seconds: float) -> Answered:
         timeout=seconds + 60,
         check=True,
     )
-    answered = result(done.stdout)
-    if answered.refused or answered.broken:
-        raise RuntimeError(f"{order.url}: not all orders were accepted: {answered}")
-    return answered
+    return result(done.stdout)
 
 
 def result(output: str) -> Answered:

@@ -16,6 +16,7 @@ from api.cors import Cors
 from api.errors import HANDLERS
 from api.limiter import Limiter, Told
 from api.openapi import documentation, openapi_config
+from api.overload import Unburdened
 from api.rate_limits import Limited
 from api.request import LARGEST_BODY, ApiRequest
 from api.request_context import InContext
@@ -74,7 +75,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
         app.on_shutdown.append(limiter.close)
     if origins:
         inside = Cors(inside, origins)
-    whole: ASGIApp = InContext(inside, addresses)
+    whole: ASGIApp = InContext(Unburdened(inside), addresses)
     for layer in around:
         whole = layer(whole)
     app.asgi_handler = whole
