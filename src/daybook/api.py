@@ -5,7 +5,7 @@ granian calls `write_side`, `read_side` or `both_sides` in each of its worker pr
 
 import hmac
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -52,8 +52,10 @@ from event_store.connections import pool
 from event_store.news import NewsReader
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
+from projections.row_cache import RowCache
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
+from projections.touched import Touched
 from projections.views import Views
 
 Side = Literal["write", "read", "all"]
@@ -104,6 +106,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     revocations = Revocations(services.database_url)
     read_url = settings.read_database_url or services.database_url
     hub = Hub(NewsReader(read_url, services.keys), revocations)
+    cache = row_cache(settings, read_url, services.redis_url)
     counting = Metrics()
     observation = observed(settings, counting)
     facts = Facts(services.database_url)
@@ -112,12 +115,14 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         memory = Memory(settings.idempotency_ttl, derived(ring, b"idempotency keys"))
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
         door = Door(records, derived(ring, b"accounts"))
-        sides.append(writing(services, memory, records, door, hub.wake, observation))
+        wakes = [hub.wake] if cache is None else [hub.wake, cache.wake]
+        sides.append(writing(services, memory, records, door, wakes, observation))
     if side != "write":
         cursors = Cursors(derived(ring, b"cursors"))
+        views = Views(read_url, cache=cache)
+        trail, desk = Trail(services.database_url), ReactionDesk(read_url)
         development = settings.env == "development"
-        trail = Trail(services.database_url)
-        sides.append(reading(read_url, trail, hub, cursors, development=development))
+        sides.append(reading(views, trail, hub, cursors, desk, development=development))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -160,16 +165,17 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
     memory: Memory,
     records: SignIns,
     door: Door,
-    wake: Callable[[int], None],
+    wakes: Sequence[Callable[[int], None]],
     observation: Observation,
 ) -> Parts:
-    """Return the parts that take commands; `wake` is told of what they append, too."""
+    """Return the parts that take commands; `wakes` are told of what they append, too."""
     herald = Herald(services.redis_url, PROJECTIONS)
     passwords = Passwords()
 
     def tell(position: int) -> None:
         herald.tell(position)
-        wake(position)
+        for wake in wakes:
+            wake(position)
 
     store = observation.store(services.database_url, services.keys, tell)
 
@@ -196,11 +202,24 @@ def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
 
 
-def reading(
-    database_url: str, trail: Trail, hub: Hub, cursors: Cursors, *, development: bool
+def row_cache(settings: Settings, database_url: str, redis_url: str) -> RowCache | None:
+    """Return where single rows are cached; None: nowhere."""
+    if settings.cache == "off":
+        return None
+    seconds = settings.cache_ttl.total_seconds()
+    return RowCache(redis_url, seconds, Touched(database_url, PROJECTIONS.values(), seconds))
+
+
+def reading(  # noqa: PLR0913 - the parts of the side
+    views: Views,
+    trail: Trail,
+    hub: Hub,
+    cursors: Cursors,
+    desk: ReactionDesk,
+    *,
+    development: bool,
 ) -> Parts:
     """Return the parts that show views, perhaps those of a replica, and answer auditors."""
-    views = Views(database_url)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -213,7 +232,7 @@ def reading(
         "cursors": cursors,
         "trail": trail,
         "hub": hub,
-        "reaction_desk": ReactionDesk(database_url),
+        "reaction_desk": desk,
     }
     handlers = [*read.HANDLERS, *graphql(development=development)]
     return Parts(handlers, provided, lifespan(), demands.EXCEPTION_HANDLERS)

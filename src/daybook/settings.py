@@ -79,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
+    cache: Literal["off", "on"] = "off"
+    cache_ttl: timedelta = timedelta(minutes=5)
     smtp_url: str | None = None
     metrics_token: str | None = None
     traces_url: str | None = None
@@ -374,6 +376,8 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     ),
     "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
     "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),
+    "DAYBOOK_CACHE": ("off or on", _one_of("off", "on")),
+    "DAYBOOK_CACHE_TTL": (_DURATION, _duration),
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
         _url("smtp", "smtps"),

@@ -5,23 +5,17 @@ A statement of its own for each row costs twenty times as much when many are ask
 
 import asyncio
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Table
 
 from event_store.connections import borrowed
-from projections.projection import Projection, Row
+from projections.projection import Projection
 from projections.queries import rows_by_key
+from projections.row_cache import RowCache, Seen
 
 MOST_A_CALL = 256
-
-
-class Seen(NamedTuple):
-    """A row, if there is one, and the position that the view had seen."""
-
-    row: Row | None
-    position: int
 
 
 Asking = list["asyncio.Future[Seen]"]
@@ -31,14 +25,25 @@ class RowReader:
     """Reads rows of one table of a view, each as it was at a moment after it was asked for."""
 
     def __init__(
-        self, connections: AsyncConnectionPool, projection: Projection, table: Table
+        self,
+        connections: AsyncConnectionPool,
+        projection: Projection,
+        table: Table,
+        cache: RowCache | None = None,
     ) -> None:
         self._connections, self._projection, self._table = connections, projection, table
+        self._cache = cache
         self._waiting: defaultdict[Any, Asking] = defaultdict(list)
+        self._least: dict[Any, int] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def read(self, key: Any) -> Seen:
-        """Return the row with this primary key; `StoreUnavailable`."""
+    async def read(self, key: Any, least: int = 0) -> Seen:
+        """Return the row with this primary key; `StoreUnavailable`.
+
+        A cached one must have been read when the view had seen the position `least`.
+        """
+        if self._cache is not None:
+            self._least[key] = max(least, self._least.get(key, 0))
         future: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
         self._waiting[key].append(future)
         if self._task is None:
@@ -67,6 +72,17 @@ class RowReader:
                     future.set_result(found[key])
 
     async def _found(self, keys: list[Any]) -> dict[Any, Seen]:
+        if self._cache is None:
+            return await self._read_table(keys)
+        found = await self._cache.find(self._table, {key: self._least.pop(key) for key in keys})
+        if missing := [key for key in keys if key not in found]:
+            generation = self._cache.generation(self._table)
+            fresh = await self._read_table(missing)
+            await self._cache.keep(self._table, generation, fresh)
+            found |= fresh
+        return found
+
+    async def _read_table(self, keys: list[Any]) -> dict[Any, Seen]:
         async with borrowed(self._connections) as connection:
             rows, position = await rows_by_key(connection, self._projection, self._table, keys)
         return {key: Seen(rows.get(key), position) for key in keys}

@@ -16,6 +16,7 @@ from projections.listing import Listing, Page, Part, Request, Stretch
 from projections.progress import Progress
 from projections.projection import Key, Projection, Row
 from projections.queries import list_rows, list_stretch
+from projections.row_cache import RowCache
 from projections.row_reader import RowReader
 
 # For a view that was there and is behind again: read from a replica that lags, or rolled back.
@@ -46,7 +47,9 @@ class Views(AbstractAsyncContextManager["Views"]):
     Entered, it has a pool of connections; Postgres may be away then and come later.
     """
 
-    def __init__(self, database_url: str, *, readers: int = 3) -> None:
+    def __init__(
+        self, database_url: str, *, readers: int = 3, cache: RowCache | None = None
+    ) -> None:
         """Single rows and lists have connections of their own: neither has to wait for the other.
 
         A list is planned for its very values: a plan for any values at all would search a rare
@@ -59,12 +62,15 @@ class Views(AbstractAsyncContextManager["Views"]):
             size=readers,
             plan_cache_mode="force_custom_plan",
         )
+        self._cache = cache
         self._readers: dict[Table, RowReader] = {}
         self._progress = Progress(database_url)
         self._demand: Demand | None = None
 
     async def __aenter__(self) -> Self:
         """Start to connect."""
+        if self._cache is not None:
+            await self._cache.__aenter__()
         await self._rows.open(wait=False)
         await self._lists.open(wait=False)
         await self._progress.__aenter__()
@@ -80,6 +86,8 @@ class Views(AbstractAsyncContextManager["Views"]):
         await self._progress.__aexit__(kind, error, traceback)
         await self._rows.close()
         await self._lists.close()
+        if self._cache is not None:
+            await self._cache.__aexit__(kind, error, traceback)
 
     def insisting(self, position: int, seconds: float) -> Self:
         """Return these views for one reader: each answer has seen `position`, or is `ViewBehind`.
@@ -118,8 +126,9 @@ class Views(AbstractAsyncContextManager["Views"]):
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
         """Return the row with a primary key, if there is one, and the position of the view."""
         if table not in self._readers:
-            self._readers[table] = RowReader(self._rows, projection, table)
-        return await self._seen([projection], lambda: self._readers[table].read(*key))
+            self._readers[table] = RowReader(self._rows, projection, table, self._cache)
+        reader = self._readers[table]
+        return await self._seen([projection], lambda: reader.read(key[0], self.insisted))
 
     async def answer(
         self,

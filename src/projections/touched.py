@@ -1,0 +1,150 @@
+"""Which rows events have touched lately, as the log says: what makes a cached row old.
+
+A row that was read when its view had seen a position is good until a later event concerns it.
+So nobody has to invalidate anything, and nothing that is lost or late can make an old row look new.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import Table
+
+from event_store.connections import borrowed, pool
+from event_store.event_types import UnknownEvent, UnreadableEvent
+from event_store.news import News, NewsReader
+from event_store.records import Recorded, StoreUnavailable
+from projections.projection import Projection
+
+# A table that is swapped in is another. When what was parked is tried again, rows change although
+# no event has come.
+GENERATIONS = """
+select name, concat_ws('-', to_regclass(name)::oid, count, sum)
+  from unnest(%s::text[]) name,
+       (select count(*), sum(position) from projection_parked where side = 'live') parked
+ where to_regclass(name) is not null
+"""
+
+POLL_SECONDS = 0.1  # other processes append too
+BLIND_SECONDS = 1.0  # after so long without a look nothing is believed
+MOST_REMEMBERED = 200_000
+
+log = structlog.get_logger(__name__)
+
+Place = tuple[str, Any]
+
+
+class Touched(AbstractAsyncContextManager["Touched"]):
+    """Follows the log; entered, it knows of each row of some views when it was touched last."""
+
+    def __init__(
+        self, database_url: str, projections: Iterable[Projection], seconds: float
+    ) -> None:
+        """`seconds` is for how long rows are cached, and so for how long it has to remember."""
+        self._projections, self._seconds = list(projections), seconds
+        self._reader = NewsReader(database_url)
+        self._pool = pool(database_url, name="daybook cache", size=1)
+        self._names = sorted({name for one in self._projections for name in one.event_names})
+        self._position: int | None = None
+        self._horizon = 0  # what was read before it may have been touched unnoticed
+        self._looked = float("-inf")
+        self._began = time.monotonic()
+        self._recent: dict[Place, int] = {}
+        self._older: dict[Place, int] = {}
+        self._generations: dict[str, str] = {}
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def generation(self, table: Table) -> str | None:
+        """Return which table it is that has the name now; None: not known, believe nothing."""
+        if time.monotonic() - self._looked > BLIND_SECONDS:
+            return None
+        return self._generations.get(table.name)
+
+    def since(self, table: Table, key: Any, position: int) -> bool:
+        """Tell whether a row may have been touched since it was read at a position."""
+        place = table.name, key
+        last = max(self._recent.get(place, 0), self._older.get(place, 0))
+        return position < max(last, self._horizon)
+
+    def wake(self, _position: int) -> None:
+        """Say that this process has appended; returns at once."""
+        self._news.set()
+
+    async def __aenter__(self) -> Self:
+        """Begin to follow the log; Postgres may be away."""
+        await self._pool.open(wait=False)
+        await self._reader.__aenter__()
+        self._task = asyncio.create_task(self._follow(), name="touched")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._reader.__aexit__(kind, error, traceback)
+        await self._pool.close()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except StoreUnavailable:
+                await asyncio.sleep(BLIND_SECONDS)
+            except Exception:
+                log.exception("touched_unread")
+                await asyncio.sleep(BLIND_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._news.wait()
+            self._news.clear()
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        tables = [table.name for one in self._projections for table in one.tables]
+        async with borrowed(self._pool) as connection:
+            cursor = await connection.execute(GENERATIONS, [tables], prepare=True)
+            generations = dict(await cursor.fetchall())
+        if self._position is None:
+            self._position = self._horizon = await self._reader.head()
+        full = True
+        while full:
+            batch = await self._reader.in_all(self._position, self._names)
+            for news in batch.news:
+                self._note(news)
+            self._position, full = batch.reached, batch.full
+        self._generations, self._looked = generations, began
+        self._forget(began)
+
+    def _note(self, news: News) -> None:
+        try:
+            event = news.event()
+        except (UnknownEvent, UnreadableEvent):
+            self._horizon = news.position  # it may concern any row
+            return
+        at = news.occurred_at
+        recorded = Recorded(news.position, news.stream_id, news.version, event, at, at)
+        for projection in self._projections:
+            if type(event) in projection.event_types:
+                for table, key in projection.needs(recorded):
+                    self._recent[table.name, key[0]] = news.position
+
+    def _forget(self, now: float) -> None:
+        if len(self._recent) > MOST_REMEMBERED:
+            self._horizon = self._position or 0
+            self._recent, self._older = {}, {}
+        elif now - self._began > self._seconds:
+            self._began = now
+            self._recent, self._older = {}, self._recent

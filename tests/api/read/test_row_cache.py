@@ -1,0 +1,247 @@
+"""Cached rows: as new as the table's whatever happens, for nobody else, and never in the way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from redis import Redis
+from structlog.testing import capture_logs
+
+from api.read.access import visible_order
+from api.request_context import Caller
+from domain import product
+from domain.refusal import NotFound
+from event_store.records import StreamChange
+from projections import orders, products, users
+from projections.products import PRODUCTS
+from projections.row_cache import RowCache, Seen, name_of
+from projections.switched_on import PROJECTIONS
+from projections.touched import Touched
+from projections.views import Views
+from tests.event_store.given import appending, command, rows
+from tests.projections.given import ALICE, BOB, ORDER, STORY, TEAPOT, append, post
+
+NOWHERE = "redis://127.0.0.1:1/0"
+ALL = (
+    (users.PROJECTION, users.USERS, ALICE),
+    (products.PROJECTION, PRODUCTS, TEAPOT),
+    (orders.PROJECTION, orders.ORDERS, ORDER),
+)
+Read = Callable[[UUID], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def told(database_url: str) -> str:
+    """Give a database with a story in its views."""
+    append(database_url, STORY)
+    post(database_url)
+    return database_url
+
+
+@asynccontextmanager
+async def caching(database_url: str, redis_url: str) -> AsyncIterator[tuple[Views, RowCache]]:
+    """Read over an empty cache that has begun to follow the log."""
+    with Redis.from_url(redis_url) as redis:
+        if redis_url != NOWHERE:
+            redis.flushdb()
+    cache = RowCache(redis_url, 300, Touched(database_url, PROJECTIONS.values(), 300))
+    async with Views(database_url, cache=cache) as views:
+        async with asyncio.timeout(10):
+            while cache.generation(PRODUCTS) is None:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        yield views, cache
+
+
+async def name_in(views: Views) -> str:
+    """Return the teapot's name as a client would see it."""
+    row, _ = await views.one(products.PROJECTION, PRODUCTS, (TEAPOT,))
+    assert row is not None
+    return str(row["name"])
+
+
+async def until_named(views: Views, name: str) -> None:
+    """Wait until clients see a name."""
+    async with asyncio.timeout(5):
+        while await name_in(views) != name:  # noqa: ASYNC110 - it is polled, as clients do
+            await asyncio.sleep(0.01)
+
+
+async def renamed(database_url: str, name: str) -> int:
+    """Rename the teapot and post that, as other processes do; return the position."""
+    version = "select max(version) from events where stream_id = %s"
+    ((expected,),) = await asyncio.to_thread(rows, database_url, version, TEAPOT)
+    async with appending(database_url) as appender:
+        events = (product.ProductRenamed(name),)
+        done = await appender.append(command(StreamChange(TEAPOT, "product", expected, events)))
+    await asyncio.to_thread(post, database_url)
+    return done.position
+
+
+def test_a_cached_row_is_the_row(told: str, redis_url: str) -> None:
+    async def story() -> None:
+        async with Views(told) as plain, caching(told, redis_url) as (views, cache):
+            for projection, table, key in ALL:
+                row, position = await plain.one(projection, table, (key,))
+                assert row is not None
+                first = await views.one(projection, table, (key,))
+                assert first == (row, position)
+                found = (await cache.find(table, {key: position}))[key]
+                assert found.position == position
+                assert found.row == {name: row[name] for name in found.row or {}}
+                assert set(row) - set(found.row or {}) == {"list_row", "list_position"}
+                assert await cache.find(table, {key: position + 1}) == {}
+
+    asyncio.run(story())
+
+
+def test_it_is_not_read_again_and_never_after_an_event(told: str, redis_url: str) -> None:
+    set_name = "update products_v1 set name = %s where id = %s returning 1"
+
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, cache):
+            name = await name_in(views)
+            await asyncio.to_thread(rows, told, set_name, "Behind its back", TEAPOT)
+            assert await name_in(views) == name
+            position = await renamed(told, "Renamed by another")
+            cache.wake(position)
+            await until_named(views, "Renamed by another")
+
+    asyncio.run(story())
+
+
+def test_it_is_as_new_as_its_reader_insists_on(told: str, redis_url: str) -> None:
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, _):
+            for number in range(5):
+                await name_in(views)
+                position = await renamed(told, f"Insisted {number}")
+                assert await name_in(views.insisting(position, 2)) == f"Insisted {number}"
+
+    asyncio.run(story())
+
+
+def test_an_old_row_that_comes_late_into_the_cache_is_not_believed(
+    told: str, redis_url: str
+) -> None:
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, cache):
+            generation = cache.generation(PRODUCTS)
+            row, position = await views.one(products.PROJECTION, PRODUCTS, (TEAPOT,))
+            after = await renamed(told, "After the slow reader")
+            await cache.keep(PRODUCTS, generation, {TEAPOT: Seen(row, position)})
+            cache.wake(after)
+            async with asyncio.timeout(5):
+                while await name_in(views) != "After the slow reader":
+                    await cache.keep(PRODUCTS, generation, {TEAPOT: Seen(row, position)})
+                    await asyncio.sleep(0.01)
+            await cache.keep(PRODUCTS, generation, {TEAPOT: Seen(row, position)})
+            assert await name_in(views) == "After the slow reader"
+
+    asyncio.run(story())
+
+
+def test_what_one_may_see_is_not_shown_to_another(told: str, redis_url: str) -> None:
+    def caller(user_id: UUID, role: str) -> Caller:
+        return Caller(user_id, uuid4(), role, 1, 2**40)
+
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, cache):
+            for _ in range(2):
+                row, position = await visible_order(views, caller(ALICE, "customer"), ORDER)
+                assert row["user_id"] == ALICE
+                with pytest.raises(NotFound):
+                    await visible_order(views, caller(BOB, "customer"), ORDER)
+                assert await visible_order(views, caller(BOB, "staff"), ORDER)
+                assert await cache.find(orders.ORDERS, {ORDER: position})
+
+    asyncio.run(story())
+
+
+def test_rows_of_a_table_that_was_swapped_out_are_not_shown(told: str, redis_url: str) -> None:
+    swap = """
+        alter table products_v1 set schema retired;
+        create table products_v1 (like retired.products_v1 including all);
+        insert into products_v1 select * from retired.products_v1;
+        grant all on products_v1 to public;
+        update products_v1 set name = 'Built anew';
+    """
+    back = "drop table products_v1; alter table retired.products_v1 set schema public"
+
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, _):
+            assert await name_in(views) != "Built anew"
+            await asyncio.to_thread(run_all, told, swap)
+            try:
+                await until_named(views, "Built anew")
+            finally:
+                await asyncio.to_thread(run_all, told, back)
+
+    asyncio.run(story())
+
+
+def run_all(database_url: str, statements: str) -> None:
+    """Run some statements."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(statements.encode())
+
+
+def test_what_is_no_row_is_read_from_the_table(told: str, redis_url: str) -> None:
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, cache):
+            name = await name_in(views)
+            generation = cache.generation(PRODUCTS)
+            assert generation is not None
+            with Redis.from_url(redis_url) as redis:
+                for wrong in (b"", b"x", b"\xff\xff", b"\x92\x01\x90", b"\x93\x01\x90\x90"):
+                    redis.set(name_of(PRODUCTS, generation, TEAPOT), wrong)
+                    assert await name_in(views) == name
+
+    asyncio.run(story())
+
+
+async def of_each(views: Views, ids: list[UUID]) -> list[UUID | None]:
+    """Ask for all at once; return whose row each got."""
+    asked = (views.one(products.PROJECTION, PRODUCTS, (one,)) for one in ids)
+    return [row and row["id"] for row, _ in await asyncio.gather(*asked)]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_five_hundred_at_once_get_their_rows_also_while_redis_is_away(
+    told: str,
+    redis_url: str,
+    away: bool,  # noqa: FBT001 - the two cases
+) -> None:
+    async def story() -> None:
+        async with caching(told, NOWHERE if away else redis_url) as (views, _):
+            ids = [TEAPOT, *(one for _, _, one in ALL), *(uuid4() for _ in range(496))]
+            expected = [one if one == TEAPOT else None for one in ids]
+            with capture_logs() as logged:
+                for _ in range(3):
+                    began = time.monotonic()
+                    assert await of_each(views, ids) == expected
+                    assert time.monotonic() - began < 2
+            assert [one["event"] for one in logged] == ["redis_down"] * away
+
+    asyncio.run(story())
+
+
+def test_a_storm_of_cancelled_reads_gives_nobody_anothers_row(told: str, redis_url: str) -> None:
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, _):
+            keys = [(projection, table, key) for projection, table, key in ALL]
+            await asyncio.gather(*(views.one(p, t, (key,)) for p, t, key in keys))
+            for _ in range(20):
+                storm = [asyncio.create_task(views.one(p, t, (key,))) for p, t, key in keys * 17]
+                await asyncio.sleep(0.0003)
+                for task in storm:
+                    task.cancel()
+            for _ in range(334):
+                found = await asyncio.gather(*(views.one(p, t, (key,)) for p, t, key in keys))
+                assert [row and row["id"] for row, _ in found] == [key for _, _, key in keys]
+
+    asyncio.run(story())
