@@ -7,7 +7,7 @@ declare
     one record;
     kept constant text[] := array[
         'events', 'log_head', 'unique_claims', 'idempotency_keys', 'alembic_version',
-        'log_tree', 'log_tiles', 'log_heads', 'log_keys'
+        'log_tree', 'log_tiles', 'log_heads', 'log_keys', 'audit_accesses'
     ];
 begin
     if not exists (select from pg_roles where rolname = 'daybook_app') then
@@ -51,7 +51,7 @@ begin
     grant update, delete on idempotency_keys to daybook_app;
     grant update on log_tree to daybook_app;
     grant insert, update on log_tiles to daybook_app;
-    grant insert on log_heads, log_keys to daybook_app;
+    grant insert on log_heads, log_keys, audit_accesses to daybook_app;
 
     for one in
         select p.oid::regprocedure as name from pg_proc p

@@ -52,7 +52,7 @@ def check_query(query: bytes, names: frozenset[str]) -> None:
         raise MalformedRequest("There are too many query parameters.") from None
     seen: set[str] = set()
     for name, _ in pairs:
-        if name not in names:
+        if name not in names and not (name.startswith("data.") and "data.*" in names):
             listed = ", ".join(sorted(names)) or "none"
             message = f"There is no such query parameter; known here: {listed}."
             raise MalformedRequest(None, Detail(name, message))

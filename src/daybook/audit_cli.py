@@ -1,8 +1,10 @@
-"""The command line `daybook audit`: the log's evidence."""
+"""The command line `daybook audit`: questions over the log's history, and the proof of it."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import typer
@@ -13,7 +15,8 @@ from daybook.settings import Settings
 WRONG = 1
 
 audit = typer.Typer(help="The log's history and the proof of it.", no_args_is_help=True)
-errors = Console(stderr=True)
+out, errors = Console(), Console(stderr=True)
+MOST_TRACED = 1_000
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -46,7 +49,7 @@ def verify(  # noqa: PLR0913, PLR0917 - what can be typed
     if last is not None and last < first:
         raise typer.BadParameter(f"It is before --from {first}.", param_hint="--to")
     verified = verify_now(
-        Settings.from_environment(os.environ),
+        settings(),
         errors,
         first=first,
         last=last,
@@ -69,3 +72,121 @@ def verify(  # noqa: PLR0913, PLR0917 - what can be typed
     if not verified.heads and verified.events:
         errors.print("No signed head vouches for them.")
         raise typer.Exit(WRONG)
+
+
+Moment = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"], help="UTC."),
+]
+
+
+@audit.command("events")
+def events(  # noqa: PLR0913, PLR0917 - what can be typed
+    stream: Annotated[UUID | None, typer.Option(help="The stream's id.")] = None,
+    stream_type: Annotated[str | None, typer.Option("--type", help="Such as order.")] = None,
+    name: Annotated[str | None, typer.Option(help="Such as order.placed.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who did it.")] = None,
+    subject: Annotated[UUID | None, typer.Option(help="The user whom it is about.")] = None,
+    command: Annotated[str | None, typer.Option(help="Such as PlaceOrder.")] = None,
+    request: Annotated[str | None, typer.Option(help="The request's id.")] = None,
+    correlation: Annotated[str | None, typer.Option(help="The correlation id.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="A value inside, such as sku=A-1; repeatable.")
+    ] = None,
+    happened_from: Moment = None,
+    happened_to: Moment = None,
+    recorded_from: Moment = None,
+    recorded_to: Moment = None,
+    first: Annotated[int | None, typer.Option("--from", min=1, help="The first position.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="The last position.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many at most.")] = 20,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search the log, newest first; all conditions must hold."""
+    from daybook import audit_questions as questions
+    from event_store.history.questions import Question
+
+    columns = {
+        "stream_type": stream_type,
+        "name": name,
+        "actor_id": actor,
+        "command": command,
+        "request_id": request,
+        "correlation_id": correlation,
+    }
+    question = Question(
+        stream_id=stream,
+        facts={column: value for column, value in columns.items() if value},
+        subject=subject,
+        data=dict(inside(one) for one in data or ()),
+        occurred=(utc(happened_from), utc(happened_to)),
+        recorded=(utc(recorded_from), utc(recorded_to)),
+        positions=(first, None if last is None else last + 1),
+        descending=not oldest_first,
+    )
+    words = {key: value for key, value in msgspec.structs.asdict(question).items() if value}
+    found = questions.events(settings(), question, limit, words)
+    show(as_json, {"events": found}, questions.events_table(found))
+
+
+@audit.command("show")
+def show_event(position: Annotated[int, typer.Argument(min=1)], as_json: Json = False) -> None:
+    """Show an event, what caused it, what it caused, and what else its request did."""
+    from daybook import audit_questions as questions
+
+    found = questions.event(settings(), position, 100)
+    show(as_json, found, questions.event_tree(found))
+
+
+@audit.command("history")
+def history(
+    stream: Annotated[UUID, typer.Argument(help="The stream's id, such as an order's.")],
+    as_json: Json = False,
+) -> None:
+    """Show who changed what of a stream, from what, to what."""
+    from daybook import audit_questions as questions
+
+    found = questions.stream(settings(), stream)
+    show(as_json, {"changes": found}, questions.changes_table(found))
+
+
+@audit.command("trace")
+def trace(
+    correlation: Annotated[str, typer.Argument(help="A correlation id, or a request's id.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that happened under a correlation id, each event below the one that caused it."""
+    from daybook import audit_questions as questions
+    from event_store.history.questions import Question
+
+    question = Question(facts={"correlation_id": correlation}, descending=False)
+    words = {"correlation": correlation}
+    found = questions.events(settings(), question, MOST_TRACED, words)
+    show(as_json, {"events": found}, questions.trace_tree(found))
+
+
+def settings() -> Settings:
+    """Read the settings from the environment."""
+    return Settings.from_environment(os.environ)
+
+
+def inside(given: str) -> tuple[str, str]:
+    """Read a condition on a value inside of events."""
+    path, equals, value = given.removeprefix("data.").partition("=")
+    if not equals or not path or not value:
+        raise typer.BadParameter(f"{given!r} is no path=value.", param_hint="--data")
+    return f"data.{path}", value
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return a moment that was typed, in UTC."""
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def show(as_json: bool, found: object, laid_out: Any) -> None:  # noqa: FBT001 - the option's value
+    """Print what was found for programs or for people."""
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    else:
+        out.print(laid_out)

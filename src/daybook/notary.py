@@ -1,4 +1,4 @@
-"""The notary of a worker process: lets the tree grow behind the log, signs it, publishes heads.
+"""The notary of a worker process: tree and index grow behind the log; heads are signed, published.
 
 What is published outlives whoever has power over Postgres: files in `audit/` of the data directory.
 """
@@ -29,6 +29,7 @@ from event_store.evidence.heads import (
 )
 from event_store.evidence.notes import BadNote, PublicKey, Signer
 from event_store.evidence.tiles import TreeDamaged
+from event_store.history.postings import index_blocks
 
 TICK_SECONDS = 1.0
 BETWEEN_HEADS = timedelta(seconds=10)
@@ -65,7 +66,8 @@ def keep_evidence(database_url: str, seeds: tuple[bytes, ...], folder: Path) -> 
             with connect(database_url, name="daybook notary", statement_ms=STATEMENT_MS) as lent:
                 while True:
                     attest(lent, seeds, folder)
-                    time.sleep(TICK_SECONDS)
+                    if not index_blocks(lent):
+                        time.sleep(TICK_SECONDS)
         except TAMPERED as found:
             if seldom.due("log_tampered"):
                 log.error("log_tampered", reason=str(found), advice="daybook audit verify")  # noqa: TRY400 - the reason is all there is to say

@@ -6,6 +6,11 @@ from typing import Self
 
 from event_store.connections import borrowed, pool
 from event_store.evidence import heads, proofs
+from event_store.history import accesses, search
+from event_store.history.accesses import Access, Noted
+from event_store.history.entries import Entry
+from event_store.history.questions import Question
+from event_store.history.surroundings import Surroundings, surroundings
 
 
 class Trail(AbstractAsyncContextManager["Trail"]):
@@ -41,12 +46,49 @@ class Trail(AbstractAsyncContextManager["Trail"]):
         async with borrowed(self._pool) as connection:
             return await heads.keys_async(connection)
 
-    async def inclusion(self, position: int) -> proofs.InclusionProof | None:
-        """Prove that an event is in the log: see `inclusion_proof`."""
+    async def inclusion(self, position: int, access: Access) -> proofs.InclusionProof | None:
+        """Prove that an event is in the log: see `inclusion_proof`; that is recorded."""
         async with borrowed(self._pool) as connection:
-            return await proofs.inclusion_proof(connection, position)
+            found = await proofs.inclusion_proof(connection, position)
+            await accesses.note_async(connection, access, int(found is not None))
+            return found
 
-    async def consistency(self, first: int, second: int) -> proofs.ConsistencyProof | None:
-        """Prove that one signed log continues another: see `consistency_proof`."""
+    async def consistency(
+        self, first: int, second: int, access: Access
+    ) -> proofs.ConsistencyProof | None:
+        """Prove that one signed log continues another: see `consistency_proof`; recorded."""
         async with borrowed(self._pool) as connection:
-            return await proofs.consistency_proof(connection, first, second)
+            found = await proofs.consistency_proof(connection, first, second)
+            await accesses.note_async(connection, access, int(found is not None))
+            return found
+
+    async def events(self, question: Question, limit: int, access: Access) -> list[Entry]:
+        """Return the first events asked for, in the question's order; that is recorded."""
+        async with borrowed(self._pool) as connection:
+            found = await search.find(connection, question, limit)
+            await accesses.note_async(connection, access, len(found))
+            return found
+
+    async def around(self, position: int, most: int, access: Access) -> Surroundings | None:
+        """Return an event with what caused it, what it caused, and its request's; recorded."""
+        async with borrowed(self._pool) as connection:
+            found = await surroundings(connection, position, most)
+            await accesses.note_async(connection, access, 0 if found is None else found.rows)
+            return found
+
+    async def accesses(
+        self,
+        access: Access,
+        *,
+        limit: int,
+        before: int | None,
+        actor_id: str | None,
+        action: str | None,
+    ) -> list[Noted]:
+        """Return who asked what, the newest first; that is recorded too."""
+        async with borrowed(self._pool) as connection:
+            found = await accesses.noted(
+                connection, limit=limit, before=before, actor_id=actor_id, action=action
+            )
+            await accesses.note_async(connection, access, len(found))
+            return found

@@ -1,5 +1,6 @@
 """The notary: grows, signs and publishes, and says no when what was published is contradicted."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from event_store.evidence.notes import head_of
 from tests.conftest import tampering
 from tests.daybook.conftest import Typed
 from tests.event_store.evidence.given import SEED, edit_after, record, signer_of, undone
+from tests.event_store.given import rows
 
 NOW = timedelta(0)
 HOUR = timedelta(hours=1)
@@ -98,3 +100,25 @@ def test_the_command_line_verifies_and_finds(
         assert "rewritten" in told.stdout
     assert typed("audit", "verify", "--from", "3", "--to", "2").returncode == 2
     assert typed("audit", "verify", "--key", "nonsense").returncode == 2
+
+
+def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> None:
+    record(database_url, 3)
+    told = typed("audit", "events", "--type", "order", "--data", "text=Careful, 1", "--json")
+    assert told.returncode == 0, told
+    (found,) = json.loads(told.stdout)["events"]
+    assert found["data"]["text"] == "Careful, 1"
+    for words, said in (
+        (["events", "--actor", "alice"], "alice"),
+        (["show", str(found["position"])], "Careful, 1"),
+        (["history", found["streamId"]], "Careful, 1"),
+        (["trace", found["correlationId"]], "3 events"),
+    ):
+        told = typed("audit", *words)
+        assert (told.returncode, said in told.stdout) == (0, True), told
+        assert json.loads(typed("audit", *words, "--json").stdout)
+    assert typed("audit", "show", "99").returncode == 2
+    assert typed("audit", "events", "--data", "text").returncode == 2
+    actions = rows(database_url, "select action, actor_role, rows from audit_accesses")
+    assert ("events", "system", 3) in actions
+    assert {action for action, _, _ in actions} == {"events", "event", "stream"}

@@ -52,6 +52,8 @@ FORBIDDEN = [
     "delete from log_tiles",
     "delete from log_heads",
     "update log_heads set note = ''",
+    "delete from audit_accesses",
+    "update audit_accesses set rows = 0",
     "update log_keys set public_key = ''",
     "alter table events disable trigger events_are_kept",
     "alter table events add column x int",

@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.read import evidence, orders, products, reactions, reports, users, v2
+from api.read import evidence, history, orders, products, reactions, reports, users, v2
 from api.read.live import routes as live
 
 HANDLERS: list[HTTPRouteHandler] = [
@@ -11,6 +11,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     *orders.HANDLERS,
     *reports.HANDLERS,
     *evidence.HANDLERS,
+    *history.HANDLERS,
     *live.HANDLERS,
     *reactions.HANDLERS,
     *v2.HANDLERS,

@@ -21,6 +21,7 @@ from api.routes import V1, route
 from domain.refusal import Detail, NotFound
 from event_store.evidence.heads import head_in
 from event_store.evidence.proofs import ConsistencyProof, InclusionProof, encoded
+from event_store.history.accesses import Access
 from event_store.trail import Trail
 
 TAG = "Audit"
@@ -91,7 +92,7 @@ async def list_keys(request: ApiRequest, trail: NamedDependency[Trail]) -> Answe
 async def prove_inclusion(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
     """Prove that an event is in the log, by the oldest head that covers it (RFC 9162, 2.1.3)."""
     asked = required(POSITION, request)
-    proof = await trail.inclusion(asked["position"])
+    proof = await trail.inclusion(asked["position"], access(request, "inclusion"))
     if proof is None:
         raise NotFound("There is no such event, or no head covers it yet.")
     return answered(request, proof)
@@ -103,10 +104,16 @@ async def prove_inclusion(request: ApiRequest, trail: NamedDependency[Trail]) ->
 async def prove_consistency(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
     """Prove that the log of one head is the beginning of that of another (RFC 9162, 2.1.4)."""
     asked = required(SIZES, request)
-    proof = await trail.consistency(asked["first"], asked["second"])
+    proof = await trail.consistency(asked["first"], asked["second"], access(request, "consistency"))
     if proof is None:
         raise NotFound("There are no heads of these sizes, in this order.")
     return answered(request, proof)
+
+
+def access(request: ApiRequest, action: str, **more: str) -> Access:
+    """Return what is recorded of a question."""
+    caller, asked = request.caller, {**more, **given_in(request)}
+    return Access(str(caller.user_id), caller.role, request.context.request_id, action, asked)
 
 
 def required(values: dict[str, Value], request: ApiRequest) -> dict[str, Any]:

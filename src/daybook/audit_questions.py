@@ -1,0 +1,137 @@
+"""What `daybook audit` asks of history on this machine; the operator is recorded as any auditor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from rich.table import Table
+from rich.tree import Tree
+
+from daybook.migrate import migrate
+from daybook.operator_commands import operator
+from daybook.services import ServiceError, services
+from daybook.settings import Settings
+from event_store.history.accesses import Access
+from event_store.history.differences import Change, changes
+from event_store.history.entries import Entry
+from event_store.history.questions import Question
+from event_store.history.surroundings import Surroundings
+from event_store.trail import Trail
+
+MOST_OF_A_STREAM = 10_000
+LONGEST_SHOWN = 60
+
+Answer = TypeVar("Answer")
+
+
+def asked(settings: Settings, ask: Callable[[Trail], Awaitable[Answer]]) -> Answer:
+    """Ask the log of this machine."""
+
+    async def run(database_url: str) -> Answer:
+        async with Trail(database_url) as trail:
+            return await ask(trail)
+
+    with services(settings) as found:
+        migrate(found.database_url)
+        return asyncio.run(run(found.database_url))
+
+
+def access(action: str, **words: object) -> Access:
+    """Return what is recorded of the operator's question."""
+    who = operator()
+    given = {name: str(value) for name, value in words.items() if value}
+    return Access(who.actor_id, who.role, who.request_id, action, given)
+
+
+def events(
+    settings: Settings, question: Question, limit: int, words: dict[str, Any]
+) -> list[Entry]:
+    """Return the events that a question asks for."""
+    return asked(settings, lambda trail: trail.events(question, limit, access("events", **words)))
+
+
+def event(settings: Settings, position: int, most: int) -> Surroundings:
+    """Return an event with its neighbours."""
+    noted = access("event", position=position)
+    found = asked(settings, lambda trail: trail.around(position, most, noted))
+    if found is None:
+        raise ServiceError(f"There is no event at position {position}.")
+    return found
+
+
+def stream(settings: Settings, stream_id: UUID) -> list[Change]:
+    """Return what each event of a stream changed."""
+    question = Question(stream_id=stream_id, descending=False)
+    noted = access("stream", streamId=stream_id)
+    found = asked(settings, lambda trail: trail.events(question, MOST_OF_A_STREAM, noted))
+    return list(changes(found))
+
+
+def events_table(found: list[Entry]) -> Table:
+    """Lay events out for people."""
+    table = Table("Position", "Happened", "Event", "Stream", "Version", "Actor", "Command")
+    for one in found:
+        actor = f"{one.actor_id} ({one.actor_role})"
+        happened = f"{one.occurred_at:%Y-%m-%d %H:%M:%S}Z"
+        table.add_row(
+            f"{one.position:,}", happened, one.name, str(one.stream_id), str(one.version), actor,
+            one.command,
+        )  # fmt: skip
+    return table
+
+
+def event_tree(found: Surroundings) -> Tree:
+    """Lay an event out with its neighbours."""
+    one = found.event
+    tree = Tree(f"[bold]{one.position:,} {one.name}[/] {one.stream_type} {one.stream_id}")
+    for name in ("version", "actor_id", "actor_role", "command", "request_id", "correlation_id"):
+        tree.add(f"{name} {getattr(one, name)}")
+    tree.add(f"happened {one.occurred_at:%Y-%m-%d %H:%M:%S.%f}Z")
+    tree.add(f"recorded {one.recorded_at:%Y-%m-%d %H:%M:%S.%f}Z")
+    tree.add("data").add(bytes(one.data).decode(), highlight=True)
+    others = (("caused by", [found.cause] if found.cause else []), ("caused", found.caused))
+    for title, events_ in (*others, ("same request", found.request)):
+        branch = tree.add(f"{title}: {len(events_) or 'none'}")
+        for other in events_:
+            branch.add(f"{other.position:,} {other.name} {other.stream_type} {other.stream_id}")
+    return tree
+
+
+def changes_table(found: list[Change]) -> Table:
+    """Lay a stream's changes out: who changed what, from what, to what."""
+    table = Table("Version", "Happened", "Event", "Actor", "Field", "From", "To")
+    for one in found:
+        head = [
+            str(one.version),
+            f"{one.occurred_at:%Y-%m-%d %H:%M:%S}Z",
+            one.name,
+            f"{one.actor_id} ({one.actor_role})",
+        ]
+        if not one.differences:
+            table.add_row(*head, "", "", "")
+        for difference in one.differences:
+            table.add_row(
+                *head, difference.field, short(difference.before), short(difference.after)
+            )
+            head = [""] * len(head)
+    return table
+
+
+def short(value: object) -> str:
+    """Return a value as it fits into a table."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def trace_tree(found: list[Entry]) -> Tree:
+    """Lay events out under those that caused them, the oldest first."""
+    tree = Tree(f"{len(found)} events")
+    branches: dict[int, Tree] = {}
+    for one in found:
+        above = branches.get(one.causation_id or 0, tree)
+        branches[one.position] = above.add(
+            f"{one.position:,} [bold]{one.name}[/] {one.stream_type} {one.stream_id}"
+            f" by {one.actor_id} ({one.command}) {one.occurred_at:%Y-%m-%d %H:%M:%S}Z"
+        )
+    return tree

@@ -1,0 +1,159 @@
+"""History over HTTP: every question finds what it should, and every asker is recorded."""
+
+from uuid import UUID
+
+import pytest
+
+from event_store.connections import connect
+from event_store.history.postings import index_block
+from tests.api.conftest import Client, Json, Person, data_of, list_product, place_order, refused
+
+FACTS = (
+    "streamId",
+    "streamType",
+    "name",
+    "actorId",
+    "actorRole",
+    "command",
+    "requestId",
+    "correlationId",
+)
+
+
+@pytest.fixture(scope="module")
+def order(customer: Person, staff: Person) -> str:
+    found = place_order(customer, list_product(staff, amount="12.75"), quantity=3)
+    staff.ask(
+        "POST",
+        f"/orders/{found}/payment",
+        {"reference": "PAY-7", "amount": {"amount": "38.25", "currency": "GBP"}},
+    )
+    return found
+
+
+def events(person: Person, query: str) -> list[Json]:
+    found: list[Json] = person.ask("GET", f"/audit/events?{query}").json()["data"]
+    return found
+
+
+def newest(auditor: Person, order: str) -> Json:
+    return events(auditor, f"streamId={order}&limit=1")[0]
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_events_are_found_by_each_column(auditor: Person, order: str, fact: str) -> None:
+    paid = newest(auditor, order)
+    found = events(auditor, f"{fact}={paid[fact]}&limit=100")
+    assert paid in found
+    assert {one[fact] for one in found} == {paid[fact]}
+
+
+def test_events_are_found_by_values_inside(auditor: Person, order: str, customer: Person) -> None:
+    for query in (
+        "data.reference=PAY-7",
+        "data.amount.amount=38.25",
+        "data.reference=PAY-7&name=order.paid",
+    ):
+        assert [one["streamId"] for one in events(auditor, query)] == [order]
+    placed = events(auditor, f"data.lines.quantity=3&streamId={order}")
+    assert [one["name"] for one in placed] == ["order.placed"]
+    assert events(auditor, "data.reference=PAY-8") == []
+    assert events(auditor, "data.reference=PAY-7&name=order.placed") == []
+    assert events(auditor, "data.reference=%22%29%20or%20true") == []
+    about = {one["name"] for one in events(auditor, f"subject={customer.id}&limit=100")}
+    assert {"user.registered", "session.started", "order.placed"} <= about
+
+
+def test_pages_go_on_where_they_ended_in_either_direction(auditor: Person, order: str) -> None:
+    whole = [one["position"] for one in events(auditor, "sortOrder=asc&limit=100")]
+    for order_, expected in (("asc", whole), ("desc", whole[::-1])):
+        seen: list[int] = []
+        cursor = ""
+        while True:
+            query = f"/audit/events?sortOrder={order_}&limit=3&positionTo={whole[-1]}{cursor}"
+            answer = auditor.ask("GET", query).json()
+            seen += [one["position"] for one in answer["data"]]
+            if answer["pagination"]["next"] is None:
+                break
+            cursor = f"&cursor={answer['pagination']['next']}"
+        assert seen == expected
+    assert order
+
+
+def test_times_and_positions_bound_a_list(auditor: Person, order: str) -> None:
+    paid = newest(auditor, order)
+    moment, place = paid["recordedAt"].replace("+", "%2B"), paid["position"]
+    for name in ("occurred", "recorded"):
+        for end, there in (("From", True), ("To", False)):
+            found = events(auditor, f"{name}{end}={moment}&limit=100")
+            assert (place in {one["position"] for one in found}) == there
+    found = events(auditor, f"positionFrom={place}&positionTo={place}")
+    assert [one["position"] for one in found] == [place]
+
+
+def test_an_event_is_shown_with_its_neighbours(auditor: Person, order: str) -> None:
+    placed = events(auditor, f"streamId={order}&name=order.placed")[0]
+    found = data_of(auditor.ask("GET", f"/audit/events/{placed['position']}"))
+    assert found["event"] == placed
+    assert [one["name"] for one in found["request"]] == ["product.stock_reserved"]
+    assert (found["cause"], found["caused"]) == (None, [])
+    for wrong in ("0", "999999", "x", "-1"):
+        refused(auditor.ask("GET", f"/audit/events/{wrong}"), 404, "NOT_FOUND")
+
+
+def test_a_stream_is_shown_as_what_changed(auditor: Person, staff: Person) -> None:
+    product = list_product(staff)
+    staff.ask("PATCH", f"/products/{product}", {"name": "Another thing"})
+    changes = auditor.ask("GET", f"/audit/streams/{product}").json()["data"]
+    assert [one["name"] for one in changes] == ["product.listed", "product.renamed"]
+    assert changes[1]["differences"] == [
+        {"field": "name", "before": "A thing", "after": "Another thing"}
+    ]
+    assert changes[1]["actorId"] == staff.id
+    refused(auditor.ask("GET", f"/audit/streams/{UUID(int=1)}"), 404, "NOT_FOUND")
+
+
+def test_an_auditor_sees_nothing_personal(auditor: Person, customer: Person) -> None:
+    shown = auditor.ask("GET", f"/audit/events?subject={customer.id}&limit=100").text
+    shown += auditor.ask("GET", f"/audit/streams/{customer.id}").text
+    assert "user.registered" in shown
+    assert customer.email not in shown
+    assert "Ada Lovelace" not in shown
+    assert "argon2" not in shown
+
+
+def test_every_question_is_recorded_with_who_asked_and_what_was_given(
+    auditor: Person, admin: Person, order: str
+) -> None:
+    found = events(auditor, f"streamId={order}&data.reference=PAY-7")
+    auditor.ask("GET", "/audit/proofs/inclusion?position=1")
+    asked = admin.ask("GET", f"/audit/accesses?actorId={auditor.id}&limit=2").json()["data"]
+    assert [one["action"] for one in asked] == ["inclusion", "events"]
+    assert asked[1]["asked"] == {"streamId": order, "data.reference": "PAY-7"}
+    assert (asked[1]["rows"], asked[1]["actorRole"]) == (len(found), "auditor")
+    again = admin.ask("GET", "/audit/accesses?limit=1").json()
+    assert (again["data"][0]["action"], again["data"][0]["actorRole"]) == ("accesses", "admin")
+    assert again["pagination"]["next"]
+
+
+def test_what_cannot_be_asked_is_refused(auditor: Person, client: Client) -> None:
+    for wrong in (
+        "data.=1",
+        "data.a-b=1",
+        "data.a..b=1",
+        "data.a=",
+        "dat.a=1",
+        "positionFrom=0",
+        "occurredFrom=soon",
+        "limit=101",
+        "&".join(f"data.a{number}=1" for number in range(6)),
+        "data.a=1&data.a=2",
+    ):
+        refused(auditor.ask("GET", f"/audit/events?{wrong}"), 400, "MALFORMED_REQUEST")
+    refused(auditor.ask("GET", "/audit/accesses?data.a=1"), 400, "MALFORMED_REQUEST")
+    refused(client.get("/api/v1/audit/events"), 401, "UNAUTHENTICATED")
+
+
+def test_what_is_too_new_for_the_index_is_found_all_the_same(database_url: str) -> None:
+    with connect(database_url, name="test") as connection:
+        assert not index_block(connection)
