@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -41,8 +41,12 @@ class Stand(msgspec.Struct):
 class Revocations:
     """Follows the log four times a second; `revoked` answers from memory."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(
+        self, database_url: str, on_forgotten: Callable[[UUID], None] = lambda _: None
+    ) -> None:
+        """`on_forgotten` is told of each user who is forgotten, here or elsewhere."""
         self._database_url = database_url
+        self._on_forgotten = on_forgotten
         self._connection: AsyncConnection[TupleRow] | None = None
         self._position: int | None = None
         self._looked = float("-inf")
@@ -69,6 +73,8 @@ class Revocations:
             if ended.name == "session.ended":
                 self._sessions[ended.stream_id] = now
                 continue
+            if ended.name == "user.forgotten":
+                self._on_forgotten(ended.stream_id)
             stand = self._users.setdefault(ended.stream_id, Stand(now))
             stand.learned = now
             if ended.kept_session is None:

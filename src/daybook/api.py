@@ -5,11 +5,12 @@ granian calls `write_side`, `read_side` or `both_sides` in each of its worker pr
 
 import hmac
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
+from uuid import UUID
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -50,6 +51,7 @@ from daybook.stop_signals import on_stop_signal
 from daybook.wakeups import Herald
 from event_store.connections import pool
 from event_store.news import NewsReader
+from event_store.privacy.held import PersonalData
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
 from projections.row_cache import RowCache
@@ -103,7 +105,8 @@ def from_environment(side: Side) -> Litestar:
 def build(side: Side, settings: Settings, services: Services) -> Litestar:
     """Put an application together from its parts."""
     ring = KeyRing(settings)
-    revocations = Revocations(services.database_url)
+    forgetting: list[Callable[[UUID], None]] = [services.keys.forget]
+    revocations = Revocations(services.database_url, lambda user_id: tell_all(forgetting, user_id))
     read_url = settings.read_database_url or services.database_url
     hub = Hub(NewsReader(read_url, services.keys), revocations)
     cache = row_cache(settings, read_url, services.redis_url)
@@ -116,13 +119,14 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
         door = Door(records, derived(ring, b"accounts"))
         wakes = [hub.wake] if cache is None else [hub.wake, cache.wake]
-        sides.append(writing(services, memory, records, door, wakes, observation))
+        sides.append(writing(services, memory, records, door, wakes, observation, forgetting))
     if side != "write":
         cursors = Cursors(derived(ring, b"cursors"))
         views = Views(read_url, cache=cache)
         trail, desk = Trail(services.database_url), ReactionDesk(read_url)
         development = settings.env == "development"
-        sides.append(reading(views, trail, hub, cursors, desk, development=development))
+        held = PersonalData(services.database_url, services.keys)
+        sides.append(reading(views, trail, hub, cursors, desk, held, development=development))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -148,6 +152,12 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     )
 
 
+def tell_all(forgetting: Iterable[Callable[[UUID], None]], user_id: UUID) -> None:
+    """Let this process forget what it has in memory of somebody who is forgotten."""
+    for forget in forgetting:
+        forget(user_id)
+
+
 def limiter(limit: RateLimit | None, redis_url: str, told: Told) -> Limiter | None:
     """Return what counts requests; None where they are not to be limited."""
     if limit is None:
@@ -167,8 +177,12 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
     door: Door,
     wakes: Sequence[Callable[[int], None]],
     observation: Observation,
+    forgetting: list[Callable[[UUID], None]],
 ) -> Parts:
-    """Return the parts that take commands; `wakes` are told of what they append, too."""
+    """Return the parts that take commands; `wakes` are told of what they append, too.
+
+    `forgetting` gets what else is to be told of somebody who is forgotten.
+    """
     herald = Herald(services.redis_url, PROJECTIONS)
     passwords = Passwords()
 
@@ -192,7 +206,9 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
             herald.close()
             passwords.close()
 
-    intake = Intake(Tools(store, passwords, door), memory, observation.execute)
+    tools = Tools(store, passwords, door)
+    forgetting.append(lambda user_id: tools.states.forget([user_id]))
+    intake = Intake(tools, memory, observation.execute)
     provided = {"intake": intake, "reaction_desk": ReactionDesk(services.database_url)}
     return Parts(write.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
@@ -210,12 +226,13 @@ def row_cache(settings: Settings, database_url: str, redis_url: str) -> RowCache
     return RowCache(redis_url, seconds, Touched(database_url, PROJECTIONS.values(), seconds))
 
 
-def reading(  # noqa: PLR0913 - the parts of the side
+def reading(  # noqa: PLR0913, PLR0917 - the parts of the side
     views: Views,
     trail: Trail,
     hub: Hub,
     cursors: Cursors,
     desk: ReactionDesk,
+    held: PersonalData,
     *,
     development: bool,
 ) -> Parts:
@@ -223,7 +240,7 @@ def reading(  # noqa: PLR0913 - the parts of the side
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with views, trail, hub.running():
+        async with views, trail, held, hub.running():
             with on_stop_signal(hub.stop):
                 yield
 
@@ -232,6 +249,7 @@ def reading(  # noqa: PLR0913 - the parts of the side
         "cursors": cursors,
         "trail": trail,
         "hub": hub,
+        "personal_data": held,
         "reaction_desk": desk,
     }
     handlers = [*read.HANDLERS, *graphql(development=development)]

@@ -100,6 +100,10 @@ class OrderNoteAdded(msgspec.Struct, frozen=True):
     text: Personal
 
 
+class OrderForgotten(msgspec.Struct, frozen=True):
+    """The buyer is forgotten, and with them what was written here of a person."""
+
+
 Event = (
     OrderPlaced
     | OrderImported
@@ -109,6 +113,7 @@ Event = (
     | OrderCancelled
     | OrderRefunded
     | OrderNoteAdded
+    | OrderForgotten
 )
 
 
@@ -125,6 +130,7 @@ class Order(msgspec.Struct, frozen=True):
     status: Status
     paid: bool = False
     shipped: bool = False
+    forgotten: bool = False
 
 
 def evolve(order: Order | None, event: Event) -> Order:  # noqa: PLR0911 - one answer for each event
@@ -149,6 +155,8 @@ def evolve(order: Order | None, event: Event) -> Order:  # noqa: PLR0911 - one a
             return change(order, status="refunded")
         case OrderNoteAdded():
             return order
+        case OrderForgotten():
+            return change(order, forgotten=True)
         case _:
             assert_never(event)
 
@@ -279,6 +287,11 @@ def refund(order: Order, reason: str) -> list[Event]:
 def add_note(text: str) -> list[Event]:
     """Write a note."""
     return [OrderNoteAdded(checked_text("text", text, longest=2_000, lines=True))]
+
+
+def forget(order: Order) -> list[Event]:
+    """Forget what was written of the buyer. Once is enough: from then on nothing is kept."""
+    return [] if order.forgotten else [OrderForgotten()]
 
 
 def sale_of(order: Order) -> Sale:

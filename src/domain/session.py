@@ -135,7 +135,7 @@ def outlived(session_id: UUID, session: Session, user: User) -> bool:
     """Tell whether the account ended this session by a new password or role, or by closing."""
     is_another = user.kept_session != session_id
     return (
-        user.status == "closed"
+        user.status != "active"
         or session.user_version < user.sessions_ended_at
         or (is_another and session.user_version < user.other_sessions_ended_at)
     )

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from domain.personal import Personal
+from domain.personal import FORGOTTEN, Personal
 from domain.plain_text import checked_text
 from domain.refusal import Invalid, InvalidState, Refusal
 
 Role = Literal["customer", "staff", "auditor", "admin"]
-Status = Literal["active", "closed"]
+Status = Literal["active", "closed", "forgotten"]
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 LONGEST_EMAIL = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets less the angle brackets
@@ -72,6 +72,10 @@ class UserClosed(msgspec.Struct, frozen=True):
     """The account is closed for good; its sessions ended."""
 
 
+class UserForgotten(msgspec.Struct, frozen=True):
+    """The person is forgotten: the key of what was personal is destroyed; the sessions ended."""
+
+
 Event = (
     UserRegistered
     | UserImported
@@ -81,6 +85,7 @@ Event = (
     | UserPasswordRehashed
     | UserRoleChanged
     | UserClosed
+    | UserForgotten
 )
 
 
@@ -134,6 +139,16 @@ def evolve(user: User | None, event: Event) -> User:  # noqa: PLR0911 - one answ
             return change(user, role=role, version=version, sessions_ended_at=version)
         case UserClosed():
             return change(user, status="closed", version=version, sessions_ended_at=version)
+        case UserForgotten():
+            return change(
+                user,
+                email=FORGOTTEN,
+                name=FORGOTTEN,
+                password_hash=None,
+                status="forgotten",
+                version=version,
+                sessions_ended_at=version,
+            )
         case _:
             assert_never(event)
 
@@ -220,7 +235,12 @@ def close(user: User) -> list[Event]:
     return [UserClosed()]
 
 
+def forget(user: User) -> list[Event]:
+    """Forget the person; once is enough."""
+    return [] if user.status == "forgotten" else [UserForgotten()]
+
+
 def check_open(user: User) -> None:
-    """Refuse if the account is closed."""
-    if user.status == "closed":
+    """Refuse if the account is closed, or its owner is forgotten."""
+    if user.status != "active":
         raise AccountClosed

@@ -42,6 +42,7 @@ STORED_AS: dict[Key, type[Event]] = {
     ("order.cancelled", 2): order.OrderCancelled,
     ("order.refunded", 2): order.OrderRefunded,
     ("order.note_added", 2): order.OrderNoteAdded,
+    ("order.forgotten", 1): order.OrderForgotten,
     ("product.listed", 1): product.ProductListed,
     ("product.renamed", 1): product.ProductRenamed,
     ("product.repriced", 1): product.ProductRepriced,
@@ -62,6 +63,7 @@ STORED_AS: dict[Key, type[Event]] = {
     ("user.password_rehashed", 2): user.UserPasswordRehashed,
     ("user.role_changed", 1): user.UserRoleChanged,
     ("user.closed", 1): user.UserClosed,
+    ("user.forgotten", 1): user.UserForgotten,
 }
 
 

@@ -117,6 +117,7 @@ class Loader:
     async def _load_group(self, group: list[Waiting]) -> None:
         try:
             rows = await self._rows([one for wanted, _ in group for one in wanted])
+            self._notice([one for wanted, _ in group for one in wanted], rows)
             keys = await self._keys_for(rows)
         except (psycopg.Error, OSError, TimeoutError) as error:
             log.warning("load_failed", error=type(error).__name__, askers=len(group))
@@ -149,6 +150,10 @@ class Loader:
         for row in found:
             rows[row[0] - 1].append(row)
         return rows
+
+    def _notice(self, wanted: list[Wanted], rows: list[list[TupleRow]]) -> None:
+        read = zip(wanted, rows, strict=True)
+        self._keys.notice((row[4], one.stream_id) for one, found in read for row in found)
 
     async def _keys_for(self, rows: list[list[TupleRow]]) -> Keys | Exception:
         """Return the keys of whomever the events are about, or why they cannot be had."""

@@ -40,7 +40,10 @@ select h.position, e.position, e.stream_id, e.version, e.name, e.schema_version,
 """
 
 # As in the partial index events_ending_sessions: written out, or it would not serve the query.
-ENDINGS = "('session.ended', 'user.password_changed', 'user.role_changed', 'user.closed')"
+ENDINGS = (
+    "('session.ended', 'user.password_changed', 'user.role_changed', 'user.closed',"
+    " 'user.forgotten')"
+)
 
 LAST_BEFORE = f"""
 select coalesce(max(position), 0) from events
@@ -138,6 +141,7 @@ async def revocations_after(
 def stream(connection: Connection[TupleRow], stream_id: UUID, keyring: Keyring) -> list[Event]:
     """Return the events of one stream in order."""
     rows = connection.execute(STREAM, [stream_id], prepare=True).fetchall()
+    keyring.notice((row[0], stream_id) for row in rows)
     keys = keyring.fetch(connection, subjects_in_rows(row[:3] for row in rows))
     return [
         decode(name, schema_version, data, position, opener(keys, stream_id, version))
@@ -166,8 +170,14 @@ def all_recorded(
     """Make the events of the rows of a page, with what is personal in them as it was meant."""
     if keyring is None:
         return [recorded(row) for row in rows]
-    keys = keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
+    keys = keys_for(connection, rows, keyring)
     return [recorded(row, keys) for row in rows]
+
+
+def keys_for(connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring) -> Keys:
+    """Return the keys of all whom the events of a page are about."""
+    keyring.notice((row[3], row[1]) for row in rows)
+    return keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
 
 
 def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
@@ -196,7 +206,7 @@ def all_or_unread(
     connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring
 ) -> list[Recorded | Unread]:
     """Make the events of the rows of a page, or say of each why there is none."""
-    keys = keyring.fetch(connection, subjects_in_rows(row[3:6] for row in rows))
+    keys = keys_for(connection, rows, keyring)
     return [recorded_or_unread(row, keys) for row in rows]
 
 

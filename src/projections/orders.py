@@ -9,6 +9,7 @@ from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain import order
+from domain.personal import FORGOTTEN
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, alone, as_is
@@ -81,6 +82,10 @@ class NoteView(msgspec.Struct, frozen=True):
     at: datetime
 
 
+# The texts of these columns are about a person.
+PERSONAL = {"shipment": "trackingNumber", "cancellation": "reason", "refund": "reason"}
+
+
 def needs(recorded: Recorded) -> Iterable[Place]:
     """Name the row of the order."""
     yield ORDERS, (recorded.stream_id,)
@@ -111,6 +116,21 @@ def fold(rows: Rows, recorded: Recorded) -> None:
             row["status"], row["refund"] = "refunded", ReasonView(reason, at)
         case order.OrderNoteAdded(text):
             row["notes"] = [*row["notes"], NoteView(text, at)]
+        case order.OrderForgotten():
+            fold_forgotten(row)
+
+
+def fold_forgotten(row: Row) -> None:
+    """Overwrite what people wrote of the buyer, and leave when they wrote it."""
+    for column, field in PERSONAL.items():
+        if row[column] is not None:
+            row[column] = without(row[column], field)
+    row["notes"] = [without(note, "text") for note in row["notes"]]
+
+
+def without(text: object, field: str) -> dict[str, object]:
+    """Return a JSON value whose field is forgotten."""
+    return {**msgspec.to_builtins(text), field: FORGOTTEN}
 
 
 def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
@@ -163,6 +183,7 @@ PROJECTION = Projection(
         order.OrderCancelled,
         order.OrderRefunded,
         order.OrderNoteAdded,
+        order.OrderForgotten,
     ],
     key="id",
     needs=needs,

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from domain import user
+from domain.personal import FORGOTTEN
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing
@@ -57,6 +58,8 @@ def fold(rows: Rows, recorded: Recorded) -> None:
             rows.put(NAMES, {"user_id": recorded.stream_id, "name": name})
         case user.UserRenamed(name):
             rows.change(NAMES, recorded.stream_id)["name"] = name
+        case user.UserForgotten():
+            rows.change(NAMES, recorded.stream_id)["name"] = FORGOTTEN
     booking = booking_of(recorded)
     if booking is None:
         return
@@ -69,7 +72,13 @@ PROJECTION = Projection(
     name="sales_by_customer",
     version=1,
     tables=[SALES, NAMES],
-    events=[*EVENTS, user.UserRegistered, user.UserImported, user.UserRenamed],
+    events=[
+        *EVENTS,
+        user.UserRegistered,
+        user.UserImported,
+        user.UserRenamed,
+        user.UserForgotten,
+    ],
     key="user_id",
     needs=needs,
     fold=fold,

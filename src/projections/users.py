@@ -10,6 +10,7 @@ from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, Uuid, b
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain import order, session, user
+from domain.personal import FORGOTTEN
 from event_store.records import Recorded
 from projections.amounts import MoneyView, plain_digits
 from projections.listing import Listing, as_is, containing
@@ -125,6 +126,9 @@ def fold_account(row: Row, recorded: Recorded) -> None:
             row["role"], row["sessions"] = role, {}
         case user.UserClosed():
             row["status"], row["sessions"] = "closed", {}
+        case user.UserForgotten():
+            row["email"] = row["name"] = FORGOTTEN
+            row["status"], row["sessions"], row["last_login_at"] = "forgotten", {}, None
 
 
 def fold_session(row: Row, recorded: Recorded, event: session.Event) -> None:
@@ -152,6 +156,7 @@ PROJECTION = Projection(
         user.UserPasswordRehashed,
         user.UserRoleChanged,
         user.UserClosed,
+        user.UserForgotten,
         session.SessionStarted,
         session.SessionRefreshed,
         session.SessionEnded,

@@ -30,6 +30,7 @@ PUBLISHED: dict[type[Event], Published] = {
     user.UserImported: Published(1),
     user.UserRoleChanged: Published(1, ["role", "previous"]),
     user.UserClosed: Published(1),
+    user.UserForgotten: Published(1),
     product.ProductListed: Published(1, ["sku", "name", "price", "stock"]),
     product.ProductRenamed: Published(1, ["name"]),
     product.ProductRepriced: Published(1, ["price"]),

@@ -1,12 +1,16 @@
 """Mails as files in a folder, for an installation without an SMTP server."""
 
 import os
+import re
 import tempfile
+from collections.abc import Collection
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
 from reactions.reaction import Outage
+
+NAME = re.compile(r"([0-9]+)-")
 
 
 class MailFolder:
@@ -28,6 +32,18 @@ class MailFolder:
 
     def close(self) -> None:
         """Do nothing: files are closed."""
+
+    def positions(self) -> list[int]:
+        """Return the positions of the events that the mails here are about."""
+        found = (NAME.match(path.name) for path in self._folder.glob("*.eml"))
+        return sorted({int(match[1]) for match in found if match})
+
+    def remove(self, positions: Collection[int]) -> None:
+        """Remove the mails about some events, and what was left half-written."""
+        for path in [*self._folder.glob("*.eml"), *self._folder.glob(".*.new")]:
+            match = NAME.match(path.name)
+            if match is None or int(match[1]) in positions:
+                path.unlink(missing_ok=True)
 
     def _write(self, content: bytes, path: Path) -> None:
         handle, half = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".new")

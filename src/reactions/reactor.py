@@ -13,11 +13,14 @@ from event_store.privacy.keyring import Keyring
 from reactions.decisions import carrying_out
 from reactions.duty import Duty
 from reactions.engine import follow
+from reactions.erasure import erasing
 from reactions.event_stream import EventStream
 from reactions.letter import SENDER
+from reactions.mail_folder import MailFolder
 from reactions.mailing import Outlet, mailings
 from reactions.payment_deadline import keep_deadlines
 from reactions.publishing import Publisher
+from reactions.reaction import Reaction
 from reactions.switched_on import REACTIONS
 from reactions.system_actor import SystemActor
 
@@ -50,11 +53,17 @@ class Reactor:
         self._duties = [
             Duty("mails", database_url, self._send_mails),
             Duty("deadlines", database_url, self._keep_deadlines),
+            Duty("erasure", database_url, partial(follow, reaction=self._erasing(keys))),
             Duty("decisions", database_url, partial(follow, reaction=carrying_out(REACTIONS))),
         ]
         self._publisher = Publisher(stream) if stream else None
         if self._publisher:
             self._duties.append(Duty("events", database_url, self._publisher.publish))
+
+    def _erasing(self, keys: Keyring) -> Reaction:
+        folder = self._outlet if isinstance(self._outlet, MailFolder) else None
+        mails = [one.name for one in self._mailings]
+        return erasing(self._actor.forget_orders, keys, folder, mails)
 
     def open(self) -> None:
         """Get ready; Postgres and the SMTP server may be away."""

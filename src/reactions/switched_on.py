@@ -6,6 +6,7 @@ A new one also needs a migration for its checkpoint.
 from event_store.event_types import names_of
 from reactions import (
     decisions,
+    erasure,
     integration_events,
     order_confirmation,
     payment_deadline,
@@ -20,4 +21,5 @@ REACTIONS: dict[str, list[str]] = {
     payment_deadline.NAME: payment_deadline.BEGINNINGS,
     integration_events.NAME: integration_events.EVENT_NAMES,
     decisions.NAME: decisions.EVENT_NAMES,
+    erasure.NAME: erasure.EVENT_NAMES,
 }

@@ -11,9 +11,11 @@ import msgspec
 from commands.aggregates import ORDER
 from commands.execution import execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
+from commands.orders.forget_order import ForgetOrder, forget_order
 from commands.passwords import Passwords
 from commands.work import Asker, Tools
 from event_store.privacy.keyring import Keyring
+from event_store.records import Recorded
 from event_store.store import EventStore
 
 ANSWER_SECONDS = 25.0
@@ -67,6 +69,33 @@ class SystemActor:
     async def _cancel_all(self, orders: Sequence[Overdue]) -> list[BaseException | None]:
         asked = (cancel_if_unpaid(self._tools, order) for order in orders)
         return await asyncio.gather(*asked, return_exceptions=True)
+
+    def forget_orders(
+        self, orders: Sequence[UUID], because: Recorded
+    ) -> list[BaseException | None]:
+        """Forget what some orders say of a buyer who is forgotten, all at once.
+
+        Returns what came of each one: None, or the error. Raises `TimeoutError` as above.
+        """
+        return self._answer_of(self._forget_all(orders, because))
+
+    async def _forget_all(
+        self, orders: Sequence[UUID], because: Recorded
+    ) -> list[BaseException | None]:
+        request_id = f"erasure-{because.position}"
+        asker = Asker(
+            actor_id="system",
+            role="system",
+            request_id=request_id,
+            correlation_id=request_id,
+            causation_id=because.position,
+        )
+        asked = (
+            execute(self._tools, asker, forget_order, ForgetOrder(order_id=order))
+            for order in orders
+        )
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        return [one if isinstance(one, BaseException) else None for one in outcomes]
 
     def _answer_of(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
         future = asyncio.run_coroutine_threadsafe(asked, self._loop)

@@ -19,6 +19,8 @@ ROUTES = {
     ("PUT", "/api/v1/users/{user_id:str}"): SIGNED_IN,
     ("PATCH", "/api/v1/users/{user_id:str}"): SIGNED_IN,
     ("DELETE", "/api/v1/users/{user_id:str}"): SIGNED_IN,
+    ("DELETE", "/api/v1/users/{user_id:str}/personal-data"): SIGNED_IN,
+    ("GET", "/api/v1/users/{user_id:str}/personal-data"): SIGNED_IN,
     ("PUT", "/api/v1/users/{user_id:str}/password"): SIGNED_IN,
     ("PUT", "/api/v1/users/{user_id:str}/role"): ADMIN,
     ("POST", "/api/v1/users/{user_id:str}/orders"): BUYERS,

@@ -14,6 +14,7 @@ from domain.order import (
     Line,
     OrderCancelled,
     OrderDelivered,
+    OrderForgotten,
     OrderImported,
     OrderNoteAdded,
     OrderPaid,
@@ -36,6 +37,7 @@ from domain.session import SessionEnded, SessionRefreshed, SessionStarted
 from domain.user import (
     UserClosed,
     UserEmailChanged,
+    UserForgotten,
     UserImported,
     UserPasswordChanged,
     UserPasswordRehashed,
@@ -117,6 +119,8 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("user.password_rehashed", 2): UserPasswordRehashed(HASH),
     ("user.role_changed", 1): UserRoleChanged("staff", "customer"),
     ("user.closed", 1): UserClosed(),
+    ("user.forgotten", 1): UserForgotten(),
+    ("order.forgotten", 1): OrderForgotten(),
 }  # fmt: skip
 every_version = pytest.mark.parametrize(
     ("name", "version"), sorted(EXAMPLES), ids=[f"{n}.v{v}" for n, v in sorted(EXAMPLES)]

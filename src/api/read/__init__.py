@@ -2,7 +2,17 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.read import evidence, history, orders, products, reactions, reports, users, v2
+from api.read import (
+    evidence,
+    history,
+    orders,
+    personal_data,
+    products,
+    reactions,
+    reports,
+    users,
+    v2,
+)
 from api.read.live import routes as live
 
 HANDLERS: list[HTTPRouteHandler] = [
@@ -13,6 +23,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     *evidence.HANDLERS,
     *history.HANDLERS,
     *live.HANDLERS,
+    *personal_data.HANDLERS,
     *reactions.HANDLERS,
     *v2.HANDLERS,
 ]

@@ -2,12 +2,13 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.write import auth, orders, products, reactions, users
+from api.write import auth, orders, personal_data, products, reactions, users
 
 HANDLERS: list[HTTPRouteHandler] = [
     *auth.HANDLERS,
     *users.HANDLERS,
     *products.HANDLERS,
     *orders.HANDLERS,
+    *personal_data.HANDLERS,
     *reactions.HANDLERS,
 ]

@@ -45,7 +45,7 @@ async def log_in(work: Work, request: LogIn) -> SignedIn:
     user = await work.find(USER, user_id or NOBODY, proven=True)
     password_hash = user.password_hash if user else None
     fits = await work.tools.passwords.fits(password_hash, request.password)
-    if user_id is None or user is None or not fits or user.status == "closed":
+    if user_id is None or user is None or not fits or user.status != "active":
         await door.failed(request.email, request.origin, user_id)
         raise InvalidCredentials
     await door.check(request.email, request.origin)

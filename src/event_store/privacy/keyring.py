@@ -19,6 +19,8 @@ from event_store.privacy.master_keys import KEY_BYTES, MasterKeys, Wrapped
 # Whose key hashes what has to be found without being readable; version 8, ends in "lookup".
 LOOKUP = UUID("00000000-0000-8000-8000-6c6f6f6b7570")
 
+FORGETTING = "user.forgotten"  # the event that destroys a key
+
 MOST_KEYS = 20_000
 # A key that was destroyed elsewhere is gone from every process's memory after so long.
 REMEMBERED_SECONDS = 30.0
@@ -84,6 +86,12 @@ class Keyring:
         """Forget a subject's key, which was destroyed."""
         with self._lock:
             self._known.pop(subject, None)
+
+    def notice(self, events: Iterable[tuple[str, UUID]]) -> None:
+        """Forget the keys that were destroyed by events that were read, by name and stream."""
+        for name, stream_id in events:
+            if name == FORGETTING:
+                self.forget(stream_id)
 
     def fetch(self, connection: Connection[TupleRow], subjects: Iterable[UUID]) -> Keys:
         """Return the keys of some subjects, with a query for those that are not remembered."""

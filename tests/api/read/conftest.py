@@ -21,6 +21,7 @@ from api.write.idempotency import EXCEPTION_HANDLERS
 from daybook.reaction_desk import ReactionDesk
 from event_store.connections import connect
 from event_store.news import NewsReader
+from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
 from projections.engine import Pages, catch_up
 from projections.switched_on import PROJECTIONS
@@ -47,6 +48,7 @@ def new_app(
         hub.wake(position)
         tell(position)
 
+    held = PersonalData(database_url, keyring())
     tools = new_tools(database_url, told)
     return create_app(
         handlers=[
@@ -62,11 +64,12 @@ def new_app(
             "views": views_for_each(views),
             "trail": trail,
             "hub": hub,
+            "personal_data": held,
             "reaction_desk": ReactionDesk(database_url),
             "cursors": Cursors(lambda: [b"4" * 32]),
         },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
-        lifespan=[opened(tools), views, trail, hub.running()],
+        lifespan=[opened(tools), views, trail, held, hub.running()],
         version="1",
     )
 

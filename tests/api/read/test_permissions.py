@@ -16,6 +16,7 @@ BODIES: dict[str, object] = {
     "PUT /users/{user_id:str}": {"email": "mallory@example.com", "name": "Mallory"},
     "PATCH /users/{user_id:str}": {"name": "Mallory"},
     "DELETE /users/{user_id:str}": None,
+    "DELETE /users/{user_id:str}/personal-data": None,
     "PUT /users/{user_id:str}/password": {
         "currentPassword": PASSWORD,
         "newPassword": "a better password",

@@ -16,6 +16,7 @@ from event_store.privacy.sealing import NoSubject
 from event_store.reading import page, stream
 from event_store.records import Append, Claim, StreamChange
 from event_store.store import EventStore
+from tests.conftest import tampering
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.conftest import database_url
 from tests.event_store.given import AUDIT, command, everything, keyring, rows
@@ -179,14 +180,14 @@ async def test_a_token_that_stands_elsewhere_is_named_and_not_believed(database_
     async with opened(database_url, keyring()) as store:
         await store.append(registering())
         move = "update events set data = (select data from events where version = 2)"
-        with connect(database_url, name="test") as connection:
+        with tampering(database_url) as connection:
             connection.execute(f"{move}, name = 'user.renamed' where version = 1".encode())
         with pytest.raises(Exception, match=f"position 1: name of {ZOE} version 1 does not open"):
             await store.load(ZOE)
 
 
 def test_what_was_stored_before_fields_were_encrypted_is_read_as_it_is(database_url: str) -> None:
-    with connect(database_url, name="test") as connection:
+    with tampering(database_url) as connection:
         connection.execute(
             "insert into events values (1, %s, 'user', 1, 'user.renamed', 1, %s, 'a', 'a', 'a',"
             " 'a', null, %s, 'a', now(), now())",

@@ -146,6 +146,7 @@ CHANGES: dict[type[Event], Change] = {
         status="refunded", refund=ReasonView(e.reason, at)
     ),
     order.OrderNoteAdded: lambda e, at: OrderChanges(note=NoteView(e.text, at)),
+    order.OrderForgotten: lambda _, __: OrderChanges(),
     product.ProductListed: listed,
     product.ProductRenamed: lambda e, _: ProductChanges(name=e.name),
     product.ProductRepriced: lambda e, _: ProductChanges(
@@ -165,6 +166,7 @@ CHANGES: dict[type[Event], Change] = {
     user.UserRenamed: lambda _, __: UserChanges(),
     user.UserRoleChanged: lambda e, _: UserChanges(role=e.role),
     user.UserClosed: lambda _, __: UserChanges(status="closed"),
+    user.UserForgotten: lambda _, __: UserChanges(status="forgotten"),
 }
 NAMES = names_of(CHANGES)
 FOR_STAFF = frozenset(names_of([order.OrderNoteAdded]))

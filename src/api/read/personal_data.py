@@ -1,0 +1,92 @@
+"""All that is held about a person, for that person."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+
+from api.envelope import Answer, Success, meta
+from api.guards import SIGNED_IN
+from api.read.answers import position_header
+from api.read.users import UserId
+from api.read.views import POSITION, operation
+from api.request import ApiRequest
+from api.routes import V1, route
+from domain.refusal import Forbidden, NotFound
+from event_store.privacy.held import Happened, PersonalData, RememberedAnswer, SignIn
+from projections import orders, users
+from projections.listing import Request
+from projections.orders import OrderView, order_view
+from projections.users import UserView, user_view
+from projections.views import Views
+
+PAGE = 100
+MOST_ORDERS = 10_000
+
+
+class PersonalDataView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What is held: the account, its history, its orders with notes, sign-ins, remembered answers.
+
+    `orders` are the newest 10,000; if there are `moreOrders`, the list of orders has them.
+    """
+
+    account: UserView
+    history: list[Happened]
+    orders: list[OrderView]
+    more_orders: bool
+    sign_ins: list[SignIn]
+    remembered_answers: list[RememberedAnswer]
+
+
+@route(
+    "GET",
+    f"{V1}/users/{{user_id:str}}/personal-data",
+    who=SIGNED_IN,
+    summary="Show all that is held about a person",
+    tag="Personal data",
+    refusals=["NOT_FOUND", "UNAVAILABLE"],
+    operation=operation([], [POSITION]),
+)
+async def show_personal_data(
+    request: ApiRequest,
+    user_id: UserId,
+    views: NamedDependency[Views],
+    personal_data: NamedDependency[PersonalData],
+) -> Answer[Success[PersonalDataView]]:
+    """Show it to the person, and to administrators."""
+    if user_id != request.caller.user_id and request.caller.role != "admin":
+        raise Forbidden if request.caller.is_staff else NotFound
+    row, position = await views.one(users.PROJECTION, users.USERS, (user_id,))
+    if row is None:
+        raise NotFound
+    held = await personal_data.about(user_id)
+    found, more = await orders_of(views, user_id)
+    view = PersonalDataView(
+        account=user_view(row),
+        history=held.history,
+        orders=found,
+        more_orders=more,
+        sign_ins=held.sign_ins,
+        remembered_answers=held.answers,
+    )
+    body = Success(data=view, meta=meta(request.context.request_id))
+    return Answer(body, headers=[position_header(position)])
+
+
+async def orders_of(views: Views, user_id: UUID) -> tuple[list[OrderView], bool]:
+    """Return the orders of a user as staff see them, and whether there are more."""
+    found: list[OrderView] = []
+    filters: dict[str, Any] = {"userId": user_id}
+    while len(found) < MOST_ORDERS:
+        wanted = Request(
+            filters=filters, sort_by="placedAt", descending=True, limit=PAGE, offset=len(found)
+        )
+        page = await views.list(orders.LISTING, wanted)
+        found += [order_view(row, for_staff=True) for row in page.rows]
+        if len(page.rows) < PAGE:
+            return found, False
+    return found, True
+
+
+HANDLERS = [show_personal_data]

@@ -1,0 +1,103 @@
+"""What is held about a person beside the views: their account's history, sign-ins, and keys."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+
+from event_store.connections import borrowed, pool
+from event_store.event_types import decode
+from event_store.privacy.keyring import Keyring
+from event_store.privacy.sealing import opener, subjects_in_rows
+
+HISTORY = """
+select position, version, name, schema_version, data::text, occurred_at, actor_role
+  from events where stream_id = %b order by version
+"""
+SIGN_INS = """
+select at, kind, address, agent from sign_ins where user_id = %b order by number
+"""
+ANSWERS = """
+select key, expires_at from idempotency_keys where caller = %b order by expires_at, key
+"""
+
+
+class Happened(msgspec.Struct, frozen=True, rename="camel"):
+    """Something that happened to the account, with all that was said of the person."""
+
+    event: str
+    position: int
+    version: int
+    at: datetime
+    by: str
+    data: dict[str, Any]
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """A sign-in, or an attempt at one."""
+
+    at: datetime
+    kind: str
+    address: str
+    agent: str
+
+
+class RememberedAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """That an answer is remembered under a key of the person's; it holds ids alone."""
+
+    key: str
+    expires_at: datetime
+
+
+class Held(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    history: list[Happened]
+    sign_ins: list[SignIn]
+    answers: list[RememberedAnswer]
+
+
+class PersonalData(AbstractAsyncContextManager["PersonalData"]):
+    """Reads what is held; everything raises `StoreUnavailable` within 5 seconds."""
+
+    def __init__(self, database_url: str, keys: Keyring) -> None:
+        self._pool = pool(database_url, name="daybook personal data", size=1)
+        self._keys = keys
+
+    async def __aenter__(self) -> Self:
+        """Start to connect."""
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        await self._pool.close()
+
+    async def about(self, user_id: UUID) -> Held:
+        """Return what is held about a person, password hashes left out: they are secrets."""
+        async with borrowed(self._pool) as connection:
+            rows = await (await connection.execute(HISTORY, [user_id])).fetchall()
+            keys = await self._keys.fetch_async(
+                connection, subjects_in_rows(row[2:5] for row in rows)
+            )
+            sign_ins = await (await connection.execute(SIGN_INS, [user_id])).fetchall()
+            answers = await (await connection.execute(ANSWERS, [str(user_id)])).fetchall()
+        history = []
+        for position, version, name, schema_version, data, at, by in rows:
+            opened = opener(keys, user_id, version)
+            event = msgspec.to_builtins(decode(name, schema_version, data, position, opened))
+            event.pop("password_hash", None)
+            history.append(Happened(name, position, version, at, by, event))
+        return Held(
+            history,
+            [SignIn(*row) for row in sign_ins],
+            [RememberedAnswer(*row) for row in answers],
+        )
