@@ -1,0 +1,249 @@
+"""A rebuild is a job: it goes on where it was killed, compares, waits, and can be undone."""
+
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from event_store.connections import connect
+from event_store.records import Recorded
+from projections import building, orders, products, sales_by_day
+from projections.engine import Pages, catch_up
+from projections.failures import failures
+from projections.projection import Projection, Rows
+from projections.rebuild import (
+    Rebuild,
+    RebuildFailed,
+    RebuildRunning,
+    cancel,
+    carry_out,
+    find,
+    labour,
+    prune,
+    rebuild,
+    rebuilds,
+    rollback,
+    start,
+    swap,
+    throttle,
+    unfinished,
+)
+from projections.status import partitions
+from tests.projections.given import (
+    STORY,
+    append,
+    everything,
+    many_orders,
+    position_of,
+    post,
+    stored,
+)
+from tests.projections.test_failures import POISONED
+from tests.projections.test_leases import started
+
+ORDERS = orders.PROJECTION
+PRODUCTS = products.PROJECTION
+
+
+def done(database_url: str, projection: Projection, **how: object) -> Rebuild:
+    """Carry a rebuild out here; return what became of it."""
+    with connect(database_url, name="rebuild") as connection:
+        job = start(connection, projection, **how)  # type: ignore[arg-type]  # as it is called
+        carry_out(connection, projection, job, lambda *_: None)
+        return find(connection, job.id)
+
+
+# A builder that writes small stretches, says how far it is, and waits to be killed half-way.
+BUILDER = """
+    import sys, time
+    from event_store.connections import connect
+    from projections import building, orders
+    from projections.rebuild import labour, start, unfinished
+
+    building.MOST_ROWS, building.PAGE = 20, 20
+    with connect(sys.argv[1], name="builder") as connection:
+        start(connection, orders.PROJECTION)
+        with labour(connection, {"orders": orders.PROJECTION}) as at_work:
+            while at_work.step(connection):
+                if unfinished(connection)[0].position >= 60:
+                    print("half", flush=True)
+                    time.sleep(60)
+"""
+
+
+def test_a_rebuild_whose_builder_is_killed_goes_on_where_it_was(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(database_url, [*STORY, *many_orders(100)])
+    post(database_url)
+    live = everything(database_url)
+    with started(BUILDER, database_url) as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == b"half\n"
+        builder.send_signal(signal.SIGKILL)
+    folded: set[int] = set()
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        folded.add(recorded.position)
+        orders.fold(rows, recorded)
+
+    monkeypatch.setattr(building, "PAGE", 20)
+    with connect(database_url, name="rebuild") as connection:
+        [left] = unfinished(connection)
+        assert (left.state, 60 <= left.position < left.target) == ("folding", True)
+        ends = time.monotonic() + 10
+        while any(one.holder for one in partitions(connection, "orders")):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        rebuild(connection, replace(ORDERS, fold=fold), lambda *_: None)
+        assert find(connection, left.id).state == "done"
+    assert min(folded) > left.position
+    assert everything(database_url) == live
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    with connect(database_url, name="test") as connection:
+        connection.execute("update products_v1 set stock = 1 where sku = 'TEA-1'")
+        before = everything(database_url)
+        job = done(database_url, PRODUCTS, dry_run=True)
+        assert (job.state, job.rows, job.failures) == ("done", {"products_v1": (2, 2)}, 0)
+        assert job.comparison is not None
+        assert not job.comparison.equal
+        [table] = job.comparison.tables
+        [difference] = table.differences
+        assert '"stock":1,' in str(difference.live)
+        assert '"stock":9,' in str(difference.new)
+        assert everything(database_url) == before
+        assert {one.side for one in partitions(connection)} == {"live"}
+
+
+def test_a_rebuild_finds_equal_what_is_equal_whatever_comes_in_meanwhile(
+    database_url: str,
+) -> None:
+    append(database_url, [*STORY, *many_orders(50)])
+    post(database_url)
+    job = done(database_url, ORDERS)
+    assert job.comparison is not None
+    assert job.comparison.equal
+    assert job.rows == {"orders_v1": (53, 53)}
+    assert job.swap_ms is not None
+    assert job.swap_ms < 2_000
+
+
+def test_what_is_held_waits_until_it_is_let_go(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    with connect(database_url, name="test") as connection:
+        connection.execute("delete from products_v1")
+        job = done(database_url, PRODUCTS, hold=True)
+        assert job.state == "ready"
+        assert stored(connection, products.PRODUCTS) == []
+        with pytest.raises(RebuildRunning):
+            rollback(connection, PRODUCTS)
+        append(database_url, many_orders(3))
+        let_go = swap(connection, "products")
+        carry_out(connection, PRODUCTS, let_go, lambda *_: None)
+        assert len(stored(connection, products.PRODUCTS)) == 2
+        assert find(connection, job.id).state == "done"
+        with pytest.raises(LookupError):
+            swap(connection, "products")
+
+
+def test_a_cancelled_rebuild_leaves_nothing_behind(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    before = everything(database_url)
+    with connect(database_url, name="test") as connection:
+        with pytest.raises(LookupError):
+            cancel(connection, ORDERS)
+        with labour(connection, {"orders": ORDERS}) as at_work:
+            start(connection, ORDERS, throttle=0.5)
+            at_work._crew.beat(connection)
+            assert at_work.step(connection)
+            assert throttle(connection, "orders", 1.0).throttle == 1.0
+            with pytest.raises(ValueError, match=r"0\.05"):
+                throttle(connection, "orders", 0)
+            assert cancel(connection, ORDERS).state == "cancelled"
+            assert not at_work.step(connection)
+        assert everything(database_url) == before
+        gone = connection.execute("select to_regclass('building.orders_v1')").fetchone()
+        assert gone == (None,)
+        assert rebuilds(connection, "orders")[0].state == "cancelled"
+    assert done(database_url, ORDERS).state == "done"
+
+
+def test_the_version_before_comes_back_up_to_date_and_can_be_dropped(database_url: str) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    with connect(database_url, name="test") as connection:
+        connection.execute("update orders_v1 set reference = 'as it was'")
+        with pytest.raises(LookupError):
+            rollback(connection, ORDERS)
+        done(database_url, ORDERS)
+        append(database_url, many_orders(5))
+        post(database_url)
+        new = everything(database_url)["orders_v1"]
+        assert len(new) == 8
+        rolled_back = rollback(connection, ORDERS)
+        assert rolled_back.rows == {"orders_v1": (8, 8)}
+        old = stored(connection, orders.ORDERS)
+        assert sum(row["reference"] == "as it was" for row in old) == 3
+        assert len(old) == 8
+        assert position_of(database_url, ORDERS) == len(STORY) + 5
+        append(database_url, many_orders(2, first=50))
+        post(database_url)
+        rollback(connection, ORDERS)
+        newest = stored(connection, orders.ORDERS)
+        assert [row for row in newest if row in new] == new
+        assert len(newest) == 10
+        assert prune(connection, ORDERS) == 1
+        assert prune(connection, ORDERS) == 0
+        with pytest.raises(LookupError):
+            rollback(connection, ORDERS)
+
+
+def test_an_event_that_cannot_be_applied_stops_a_rebuild_or_is_parked_as_one_likes(
+    database_url: str,
+) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    before = everything(database_url)
+    with pytest.raises(RebuildFailed, match="Event 8 cannot be applied: ValueError: poison"):
+        done(database_url, POISONED)
+    assert everything(database_url) == before
+    assert done(database_url, POISONED, on_failure="park").state == "done"
+    with connect(database_url, name="test") as connection:
+        assert [one.position for one in failures(connection)] == [8]
+        assert done(database_url, PRODUCTS).state == "done"
+        assert failures(connection) == []
+    assert everything(database_url) == before
+
+
+def test_stretches_of_any_size_lead_to_the_same_rows(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that left the memory are read back and written again, not twice and not anew."""
+    append(database_url, [*STORY, *many_orders(40)])
+    post(database_url)
+    live = everything(database_url)
+    monkeypatch.setattr(building, "PAGE", 3)
+    monkeypatch.setattr(building, "MOST_ROWS", 4)
+    for projection in (ORDERS, PRODUCTS, sales_by_day.PROJECTION):
+        job = done(database_url, projection)
+        assert job.comparison is not None
+        assert job.comparison.equal
+    assert everything(database_url) == live
+
+
+def test_a_retired_view_does_not_hinder_the_next_rebuild(database_url: str) -> None:
+    append(database_url, STORY)
+    with connect(database_url, name="test") as connection:
+        for _ in range(3):
+            done(database_url, PRODUCTS)
+            assert catch_up(connection, PRODUCTS, Pages([PRODUCTS])) == 0
+        assert len(stored(connection, products.PRODUCTS)) == 2
+        sides = sorted(one.side for one in partitions(connection, "products"))
+        assert sides == ["live"] * 4 + ["retired"] * 4
