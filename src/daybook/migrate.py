@@ -10,6 +10,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from event_store.connections import connect
+from projections.deploying import settle
+from projections.switched_on import PROJECTIONS
+
 LOCK = 0x4441_5942_4F4F_4B00  # "DAYBOOK" in ASCII: the advisory lock of migrations
 
 
@@ -34,6 +38,8 @@ def config() -> Config:
 def migrate(database_url: str) -> str:
     """Apply what is missing and return the revision. Safe to call from many processes at once.
 
+    Views whose version is new begin to be rebuilt.
+
     Raises `NewerDatabase`. Killed anywhere it leaves whole migrations only.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
@@ -52,6 +58,8 @@ def migrate(database_url: str) -> str:
             permissions = (migrations() / "sql" / "permissions.sql").read_text(encoding="utf-8")
             connection.exec_driver_sql(permissions.replace("%", "%%"))
             connection.commit()
+        with connect(database_url, name="daybook deploy") as deploying:
+            settle(deploying, list(PROJECTIONS.values()))
         return newest_revision()
 
 

@@ -33,8 +33,11 @@ FENCED = "DBK01"
 log = structlog.get_logger(__name__)
 
 BEHIND = """
-select h.position - min(c.position) from log_head h, projection_checkpoints c
- where c.name = %s and c.version = %s and c.side = 'live' group by h.position
+select h.position - min(c.position)
+  from log_head h, projection_versions v
+  join projection_checkpoints c on c.name = v.name and c.version = v.serves and c.side = 'live'
+ where v.name = %s and v.version = %s
+ group by h.position
 """
 
 MOVE = "select move_partitions(%s, %s, %s, %s::int[], %s::bigint[], %s, %s)"

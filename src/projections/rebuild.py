@@ -47,6 +47,7 @@ from projections.swapping import (
     NothingToSwap,
     TooFarBehind,
     bring_to,
+    drop_older,
     drop_retired,
     swap_patiently,
 )
@@ -500,6 +501,6 @@ def rollback(
 
 
 def prune(connection: Connection[TupleRow], projection: Projection) -> int:
-    """Drop the tables that the last swap retired; return how many there were."""
+    """Drop the tables that swaps retired, older versions too; return how many there were."""
     with connection.transaction():
-        return drop_retired(connection, projection)
+        return drop_retired(connection, projection) + drop_older(connection, projection)

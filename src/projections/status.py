@@ -21,6 +21,10 @@ select c.name, c.version, c.position, h.position - c.position,
           from projection_checkpoints
           join projection_versions v using (name, version)
          where side = 'live'
+           and version = (
+                select n.serves from projection_versions n where n.name = v.name
+                 order by n.version desc limit 1
+               )
          group by name, version
        ) c
  cross join log_head h

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from psycopg import Connection, errors
+from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
 from event_store.privacy.keyring import Keyring
@@ -224,6 +224,30 @@ def rename(
             "where name = %(name)s and version = %(version)s and side = %(from)s".encode(),
             values,
         )
+
+
+OLDER = "select version, tables from projection_versions where name = %s and version < %s"
+
+
+def drop_older(connection: Connection[TupleRow], projection: Projection) -> int:
+    """Drop the versions before the one that is read; return how many tables there were."""
+    of = [projection.name, projection.version]
+    served = connection.execute(
+        "select serves from projection_versions where name = %s and version = %s", of
+    ).fetchone()
+    if served is None or served[0] != projection.version:
+        return 0
+    dropped = 0
+    for version, tables in connection.execute(OLDER, of).fetchall():
+        for name in tables:
+            connection.execute(sql.SQL("drop table {}").format(sql.Identifier("public", name)))
+            dropped += 1
+        for table in ("projection_checkpoints", "projection_versions", *RENAMED_TOO):
+            connection.execute(
+                f"delete from {table} where name = %s and version = %s".encode(),  # noqa: S608 - our own names
+                [projection.name, version],
+            )
+    return dropped
 
 
 def drop_retired(
