@@ -9,7 +9,15 @@ from uuid import UUID
 
 import msgspec
 
-from domain import administrators, order, product, reaction_control, session, user
+from domain import (
+    administrators,
+    order,
+    product,
+    projection_control,
+    reaction_control,
+    session,
+    user,
+)
 
 State = TypeVar("State", bound=msgspec.Struct)
 Happened = TypeVar("Happened")
@@ -51,6 +59,9 @@ ORDER = Aggregate("order", order.Order, order.evolve, subject_of=order.subject_o
 PRODUCT = Aggregate("product", product.Product, product.evolve)
 REACTION_CONTROL = Aggregate(
     "reaction_control", reaction_control.ReactionControl, reaction_control.evolve
+)
+PROJECTION_CONTROL = Aggregate(
+    "projection_control", projection_control.ProjectionControl, projection_control.evolve
 )
 SESSION = Aggregate("session", session.Session, session.evolve)
 USER = Aggregate("user", user.User, user.evolve, subject_of=user.subject_of)

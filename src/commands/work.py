@@ -1,7 +1,7 @@
 """One attempt at a command: who asks, what it has read, and what it will append."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -68,11 +68,15 @@ class PreconditionFailed(Refusal):
 
 @dataclass(frozen=True)
 class Tools:
-    """What the commands of a process work with; an open `door` neither limits nor records."""
+    """What the commands of a process work with; an open `door` neither limits nor records.
+
+    `projections` are those that operators may name.
+    """
 
     store: EventStore
     passwords: Passwords
     door: Door = field(default_factory=Door)
+    projections: Collection[str] = ()
     states: States = field(init=False)
 
     def __post_init__(self) -> None:

@@ -54,6 +54,7 @@ from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
+from projections.oversight import Oversight
 from projections.row_cache import RowCache
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
@@ -126,7 +127,8 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         trail, desk = Trail(services.database_url), ReactionDesk(read_url)
         development = settings.env == "development"
         held = PersonalData(services.database_url, services.keys)
-        sides.append(reading(views, trail, hub, cursors, desk, held, development=development))
+        parts = reading(views, trail, hub, cursors, desk, held, development=development)
+        sides.append(overseen(parts, services.database_url))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
@@ -206,7 +208,7 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
             herald.close()
             passwords.close()
 
-    tools = Tools(store, passwords, door)
+    tools = Tools(store, passwords, door, PROJECTIONS)
     forgetting.append(lambda user_id: tools.states.forget([user_id]))
     intake = Intake(tools, memory, observation.execute)
     provided = {"intake": intake, "reaction_desk": ReactionDesk(services.database_url)}
@@ -216,6 +218,12 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
 def derived(ring: KeyRing, purpose: bytes) -> Callable[[], list[bytes]]:
     """Return what gives the secrets for another purpose than to sign tokens, the newest first."""
     return lambda: [hmac.digest(secret, purpose, "sha256") for secret in ring.secrets()]
+
+
+def overseen(parts: Parts, database_url: str) -> Parts:
+    """Return the parts with what answers operators, from the primary: it knows who is alive."""
+    parts.provided = {**parts.provided, "oversight": Oversight(database_url)}
+    return parts
 
 
 def row_cache(settings: Settings, database_url: str, redis_url: str) -> RowCache | None:
@@ -294,7 +302,15 @@ def reports(connections: AsyncConnectionPool, redis_url: str, hub: Hub) -> Mappi
 
     async def lag() -> object:
         async with connections.connection() as connection:
-            return {one.name: one.events for one in await statuses_async(connection)}
+            return {
+                one.name: {
+                    "events": one.events,
+                    "seconds": round(one.seconds, 3),
+                    "paused": one.paused,
+                    "failure": one.failure,
+                }
+                for one in await statuses_async(connection)
+            }
 
     async def streams() -> object:
         return hub.listeners

@@ -1,5 +1,6 @@
-"""What a worker process does besides posting views: it reacts, and keeps the tables tidy."""
+"""What a worker process does besides posting views: it reacts, obeys operators, and tidies."""
 
+import asyncio
 import threading
 import time
 from datetime import timedelta
@@ -9,6 +10,9 @@ from email.utils import parseaddr
 import psycopg
 import structlog
 
+from daybook.conductor import Conductor
+from daybook.operator_commands import operator_tools
+from daybook.services import Services
 from daybook.settings import Settings
 from daybook.wakeups import Herald
 from event_store.connections import connect
@@ -42,6 +46,19 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str, keys:
     threading.Thread(
         target=reactor.run, args=[threading.Event()], name="reactions", daemon=True
     ).start()
+
+
+def start_conductor(found: Services) -> None:
+    """Carry out what operators ask for as long as this process lives."""
+    threading.Thread(
+        target=lambda: asyncio.run(conduct(found)), name="conductor", daemon=True
+    ).start()
+
+
+async def conduct(found: Services) -> None:
+    """Carry out what operators ask."""
+    async with operator_tools(found) as tools:
+        await Conductor(tools, found.database_url, found.keys).run()
 
 
 def sender_of(text: str) -> Address:

@@ -4,26 +4,21 @@ Exit codes: 0 done, 1 something was found wrong or refused, 2 wrong usage or env
 """
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
-import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from daybook.audit_cli import audit
+from daybook.failure_cli import failures
 from daybook.logs import configure_logs
+from daybook.printing import UNUSABLE, WRONG, Json, errors, out, print_json, print_result
+from daybook.projection_cli import projections
 from daybook.reaction_commands import reactions
 from daybook.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from projections.status import Status
-
-WRONG, UNUSABLE = 1, 2
 
 app = typer.Typer(
     name="daybook",
@@ -35,21 +30,14 @@ app = typer.Typer(
 )
 imports = typer.Typer(help="Take over what other systems hold.", no_args_is_help=True)
 users = typer.Typer(help="Accounts, from the machine that Daybook runs on.", no_args_is_help=True)
-projections = typer.Typer(
-    help="The views: where they stand, and making them anew.", no_args_is_help=True
-)
 keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(projections, name="projections")
+app.add_typer(failures, name="failures")
 app.add_typer(audit, name="audit")
 app.add_typer(reactions, name="reactions")
-
-out = Console()
-errors = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 def settings() -> Settings:
@@ -173,77 +161,6 @@ def show_keys(found: list[dict[str, str | None]], *, as_json: bool) -> None:
     for one in found:
         table.add_row(one["name"], one["use"], one["until"] or "")
     out.print(table)
-
-
-@projections.command("status")
-def status(as_json: Json = False) -> None:
-    """Show how far each view is behind the log; exit code 1 if one stands still."""
-    from daybook.views import statuses_now
-
-    found = statuses_now(settings())
-    if as_json:
-        print_json({"projections": [msgspec.to_builtins(one) for one in found]})
-    else:
-        out.print(status_table(found))
-        for one in found:
-            if one.failure:
-                typer.echo(f"{one.name} stands still: {one.failure}")
-    if any(one.failure for one in found):
-        raise typer.Exit(WRONG)
-
-
-@projections.command("rebuild")
-def rebuild(
-    name: Annotated[str, typer.Argument(help="A projection's name, or all.")], as_json: Json = False
-) -> None:
-    """Make a view anew from the first event on, while the old one is read and posted on."""
-    from daybook.views import rebuild_now
-
-    rebuilt = rebuild_now(settings(), name, errors)
-    if as_json:
-        print_json({"projections": rebuilt})
-    else:
-        out.print(rebuilt_table(rebuilt))
-
-
-def status_table(found: "list[Status]") -> Table:
-    """Lay the statuses out for people."""
-    table = Table("Projection", "Version", "Position", "Behind", "Seconds", "Last moved", "State")
-    for one in found:
-        moving = "posting" if one.events else "up to date"
-        table.add_row(
-            one.name,
-            str(one.version),
-            f"{one.position:,}",
-            f"{one.events:,}",
-            f"{one.seconds:.1f}",
-            f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
-            "stands still" if one.failure else moving,
-        )
-    return table
-
-
-def rebuilt_table(rebuilt: list[dict[str, Any]]) -> Table:
-    """Lay out for people what a rebuild made."""
-    table = Table("Projection", "Position", "Seconds", "Table", "Rows before", "Rows now")
-    for one in rebuilt:
-        for name, rows in one["rows"].items():
-            made = (f"{one['position']:,}", f"{one['seconds']:.1f}", name)
-            table.add_row(one["name"], *made, f"{rows['before']:,}", f"{rows['now']:,}")
-    return table
-
-
-def print_json(result: dict[str, object]) -> None:
-    """Print a result for programs."""
-    sys.stdout.write(json.dumps(result, default=str) + "\n")
-
-
-def print_result(result: dict[str, object]) -> None:
-    """Print a result for people: a line each."""
-    width = max(map(len, result))
-    for key, value in result.items():
-        shown = f"{value:,}" if isinstance(value, int) else str(value)
-        typer.echo(f"{key:<{width}}  {shown}")
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ async def operator_tools(found: Services) -> AsyncIterator[Tools]:
     herald.start()
     await store.open()
     try:
-        yield Tools(store, passwords)
+        yield Tools(store, passwords, projections=PROJECTIONS)
     finally:
         await store.close()
         await asyncio.to_thread(herald.close)

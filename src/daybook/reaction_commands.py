@@ -37,8 +37,8 @@ def settings() -> Settings:
 @reactions.command("status")
 def status(as_json: Json = False) -> None:
     """Show how each reaction stands; exit code 1 if one waits, or has parked events."""
-    from daybook.cli import out, print_json
     from daybook.deciding import statuses_now
+    from daybook.printing import out, print_json
 
     found = statuses_now(settings())
     if as_json:
@@ -60,8 +60,8 @@ def list_failures(
     as_json: Json = False,
 ) -> None:
     """List the events whose effect failed; exit code 1 if there are any."""
-    from daybook.cli import out, print_json
     from daybook.deciding import failures_now
+    from daybook.printing import out, print_json
 
     found = failures_now(settings(), name, limit)
     if as_json:
@@ -75,8 +75,8 @@ def list_failures(
 @failed.command("show")
 def show_failure(name: Name, position: Position, as_json: Json = False) -> None:
     """Show one of them: the event, how often it was tried, and why it failed."""
-    from daybook.cli import print_json, print_result
     from daybook.deciding import failure_now
+    from daybook.printing import print_json, print_result
 
     found = msgspec.to_builtins(failure_now(settings(), name, position))
     (print_json if as_json else print_result)(found)
@@ -110,7 +110,7 @@ def skip(name: Name, position: Position, reason: Reason = BY_HAND, as_json: Json
 
 def tell(outcome: "Outcome", *, as_json: bool) -> None:
     """Print what became of a decision."""
-    from daybook.cli import print_json
+    from daybook.printing import print_json
 
     if as_json:
         print_json(msgspec.to_builtins(outcome))

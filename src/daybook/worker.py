@@ -14,12 +14,13 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.background import start_cleaning, start_reactions
+from daybook.background import start_cleaning, start_conductor, start_reactions
 from daybook.builder import Foreman
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.notary import start_notary
 from daybook.relay import Relay
+from daybook.services import Services
 from daybook.settings import Settings
 from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
 from event_store.connections import connect
@@ -141,6 +142,7 @@ def start() -> None:
     keys = keyring(settings)
     run_worker(settings.database_url, settings.redis_url, keys)
     start_reactions(settings, settings.database_url, settings.redis_url, keys)
+    start_conductor(Services(settings.database_url, settings.redis_url, keys))
     start_cleaning(settings, settings.database_url)
     start_notary(settings, settings.database_url)
 

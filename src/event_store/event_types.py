@@ -10,7 +10,15 @@ from typing import Any
 
 import msgspec
 
-from domain import administrators, order, product, reaction_control, session, user
+from domain import (
+    administrators,
+    order,
+    product,
+    projection_control,
+    reaction_control,
+    session,
+    user,
+)
 from domain.personal import personal_fields
 from event_store.privacy.tokens import Damaged
 from event_store.upcasters import SEALED_BEFORE, UPCASTERS, Upcaster
@@ -19,6 +27,7 @@ Event = (
     administrators.Event
     | order.Event
     | product.Event
+    | projection_control.Event
     | reaction_control.Event
     | session.Event
     | user.Event
@@ -50,6 +59,17 @@ STORED_AS: dict[Key, type[Event]] = {
     ("product.stock_reserved", 1): product.StockReserved,
     ("product.stock_released", 1): product.StockReleased,
     ("product.withdrawn", 1): product.ProductWithdrawn,
+    ("projection.paused", 1): projection_control.ProjectionPaused,
+    ("projection.resumed", 1): projection_control.ProjectionResumed,
+    ("projection.rebuild_requested", 1): projection_control.ProjectionRebuildRequested,
+    ("projection.rebuild_cancelled", 1): projection_control.ProjectionRebuildCancelled,
+    ("projection.rebuild_throttled", 1): projection_control.ProjectionRebuildThrottled,
+    ("projection.swap_requested", 1): projection_control.ProjectionSwapRequested,
+    ("projection.rollback_requested", 1): projection_control.ProjectionRollbackRequested,
+    ("projection.prune_requested", 1): projection_control.ProjectionPruneRequested,
+    ("projection.failure_retry_requested", 1): projection_control.ParkedFailureRetryRequested,
+    ("projection.failure_skip_requested", 1): projection_control.ParkedFailureSkipRequested,
+    ("projection.operation_ended", 1): projection_control.ProjectionOperationEnded,
     ("reaction.retry_requested", 1): reaction_control.ReactionRetryRequested,
     ("reaction.skip_requested", 1): reaction_control.ReactionSkipRequested,
     ("session.started", 1): session.SessionStarted,

@@ -33,9 +33,10 @@ values (%s, %s, 'folding', %s, %s, %s, %s, %s, %s::jsonb)
 returning id
 """
 
+# Each job's tokens are its own: a builder knows its leases by them, also those of the job before.
 CHECKPOINTS = """
-insert into projection_checkpoints (name, version, side, partition)
-select %s, %s, 'building', n from generate_series(0, %s - 1) n
+insert into projection_checkpoints (name, version, side, token, partition)
+select %s, %s, 'building', %s::bigint * 1000000, n from generate_series(0, %s - 1) n
 """
 
 JOBS = """
@@ -127,7 +128,7 @@ def start(  # noqa: PLR0913 - what may be asked of a rebuild, each by its name
             forget(connection, projection, "building")
             indexes = msgspec.json.encode(make_tables(connection, projection)).decode()
             note(connection, row[0], "indexes = %s::jsonb", indexes)
-            connection.execute(CHECKPOINTS, [*of, PARTITIONS])
+            connection.execute(CHECKPOINTS, [*of, row[0], PARTITIONS])
     except errors.UniqueViolation:
         message = f"Projection {projection.name} is being rebuilt already."
         raise RebuildRunning(message) from None

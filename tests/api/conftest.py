@@ -34,6 +34,7 @@ __all__ = ["redis_url"]
 KEYS = {"first": b"1" * 32, "second": b"2" * 32}
 SECRETS = [b"3" * 32]
 ADMIN_EMAIL = "admin@example.com"
+PROJECTIONS = {"orders", "users"}
 PASSWORD = "correct horse battery"
 SYSTEM = Asker(actor_id="system", role="system", request_id="test", correlation_id="test")
 
@@ -55,9 +56,8 @@ async def opened(tools: Tools) -> AsyncIterator[None]:
 def new_tools(
     database_url: str, tell: Callable[[int], None] = lambda _: None, *, door: Door | None = None
 ) -> Tools:
-    return Tools(
-        EventStore(database_url, keys=keyring(), on_append=tell), Passwords(), door or Door()
-    )
+    store = EventStore(database_url, keys=keyring(), on_append=tell)
+    return Tools(store, Passwords(), door or Door(), PROJECTIONS)
 
 
 def new_intake(tools: Tools) -> Intake:

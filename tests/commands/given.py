@@ -1,7 +1,7 @@
 """Where the commands' tests begin: tools on a database, people who ask, things to order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -52,13 +52,13 @@ ANYONE, STAFF, ADMIN, SYSTEM = map(asking, ("anonymous", "staff", "admin", "syst
 
 
 @asynccontextmanager
-async def working_on(database_url: str) -> AsyncIterator[Tools]:
+async def working_on(database_url: str, projections: Collection[str] = ()) -> AsyncIterator[Tools]:
     """Run what commands work with for the length of a block."""
     store = EventStore(database_url, keys=keyring(), on_append=lambda _: None)
     passwords = Passwords()
     await store.open()
     try:
-        yield Tools(store, passwords)
+        yield Tools(store, passwords, projections=projections)
     finally:
         await store.close()
         passwords.close()

@@ -83,11 +83,19 @@ def change(database_url: str, statement: LiteralString) -> None:
 ALL_COMMANDS = commands(get_command(app))
 
 
+def each(line: str) -> list[str]:
+    """Return the commands of a line of the table, which may join some: keys list|rotate."""
+    *group, last = line.split(" ")
+    verbs = last.split("\\|") if last.islower() else [""]
+    return [" ".join([*group, verb]) for verb in verbs]
+
+
 def test_there_is_every_command_that_is_documented() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     documented = {
-        line.removeprefix("| `daybook ").partition("`")[0].partition(" --")[0]
+        one
         for line in readme.splitlines()
+        for one in each(line.removeprefix("| `daybook ").partition("`")[0].partition(" --")[0])
         if line.startswith("| `daybook ")
     }
     leaves = {" ".join(words) for words in ALL_COMMANDS}
@@ -234,7 +242,9 @@ def test_an_import_ends_with_ctrl_c_and_says_so(
 def test_the_status_of_every_view_is_one_object(typed: Typed) -> None:
     told = one_object(typed("projections", "status", "--json"))
     assert {one["name"] for one in told["projections"]} == set(PROJECTIONS)
-    assert all(one["events"] == 0 and one["failure"] is None for one in told["projections"])
+    assert all(one["lagEvents"] == 0 for one in told["projections"])
+    assert all(one["lastError"] is None for one in told["projections"])
+    assert {one["state"] for one in told["projections"]} == {"live"}
 
 
 def test_a_view_that_stands_still_is_shown_with_its_reason_and_1(
@@ -247,48 +257,94 @@ def test_a_view_that_stands_still_is_shown_with_its_reason_and_1(
             "update projection_checkpoints set failure = %s where name = 'orders'", [reason]
         )
     told = one_object(typed("projections", "status", "--json"), 1)
-    failures = {one["name"]: one["failure"] for one in told["projections"]}
+    failures = {one["name"]: one["lastError"] for one in told["projections"]}
     assert failures == dict.fromkeys(PROJECTIONS) | {"orders": reason}
     shown = typed("projections", "status")
     assert shown.returncode == 1
     assert f"\norders stands still: {reason}\n" in shown.stdout
 
 
-def test_a_rebuild_of_all_is_one_object(typed: Typed, orders: Path) -> None:
+def test_a_rebuild_of_all_is_one_object(
+    typed: Typed, typed_apart: Typed, database_url: str, orders: Path
+) -> None:
     assert typed("import", "orders", str(orders)).returncode == 0
-    told = one_object(typed("projections", "rebuild", "all", "--json"))
+    told = one_object(typed_apart("projections", "rebuild", "all", "--json"))
     assert [one["name"] for one in told["projections"]] == list(PROJECTIONS)
     made = {table: rows for one in told["projections"] for table, rows in one["rows"].items()}
     assert made["orders_v1"] == {"before": 2, "now": 2}
-    shown = typed("projections", "rebuild", "orders")
+    shown = typed("projections", "compare", "orders", "--reason", "is it so?")
     assert shown.returncode == 0
     assert "orders_v1" in shown.stdout
+    asked = "select actor_id like 'operator:%%', actor_role, data ->> 'reason' from events"
+    newest = "where name = 'projection.rebuild_requested' order by position desc limit 1"
+    (why,) = rows(database_url, f"{asked} {newest}")
+    assert why == (True, "system", "is it so?")
+
+
+def test_a_view_is_paused_and_resumed_and_a_second_pause_is_refused(typed: Typed) -> None:
+    assert typed("projections", "pause", "orders", "--reason", "disk").returncode == 0
+    told = one_object(typed("projections", "status", "orders", "--json"))
+    assert [(one["name"], one["state"]) for one in told["projections"]] == [("orders", "paused")]
+    assert sentence(typed("projections", "pause", "orders"), 1).endswith("paused already.\n")
+    assert typed("projections", "resume", "orders").returncode == 0
+
+
+def test_a_view_that_is_further_behind_than_it_may_be_is_1(typed: Typed, orders: Path) -> None:
+    assert typed("projections", "pause", "orders").returncode == 0
+    assert typed("import", "orders", str(orders)).returncode == 0
+    assert typed("projections", "status").returncode == 0
+    told = typed("projections", "status", "--max-lag-events", "1")
+    assert told.returncode == 1
+    assert "orders is " in told.stdout
+    assert typed("projections", "status", "--max-lag-seconds", "3600").returncode == 0
+
+
+def test_what_destroys_is_asked_about_first(typed: Typed) -> None:
+    assert typed("projections", "prune", "orders").returncode == 1
+    assert typed("projections", "prune", "orders", "--yes").returncode == 0
+    told = typed("projections", "rollback", "orders", "--yes")
+    assert told.returncode == 1
+    assert "refused" in told.stdout
+
+
+def test_there_are_no_failures_until_something_fails(typed: Typed) -> None:
+    assert one_object(typed("failures", "list", "--json")) == {"failures": []}
+    assert "parked behind" in sentence(typed("failures", "show", "orders", "7"))
 
 
 def test_a_view_that_cannot_be_made_anew_is_told_and_the_old_one_stays(
-    typed: Typed, database_url: str, orders: Path
+    typed: Typed, typed_apart: Typed, database_url: str, orders: Path
 ) -> None:
     assert typed("import", "orders", str(orders)).returncode == 0
     change(database_url, "update events set data = '{}' where name = 'order.imported'")
-    told = typed("projections", "rebuild", "sales_by_customer", "--json")
-    assert told.returncode == 1
-    assert told.stdout == ""
-    assert "daybook: Projection sales_by_customer stands still: the old view stays" in told.stderr
+    told = one_object(typed_apart("projections", "rebuild", "sales_by_customer", "--json"), 1)
+    (end,) = told["projections"]
+    assert end["outcome"] == "failed"
+    assert "Event 3 cannot be applied" in end["detail"]
     assert rows(database_url, "select sum(orders) from sales_by_customer_v1") == [(2,)]
 
 
-def test_a_view_that_stands_still_during_an_import_is_told_with_1_and_logs_keep_to_stderr(
+def test_what_a_view_cannot_take_is_parked_shown_and_retried_and_logs_keep_to_stderr(
     typed: Typed, typed_apart: Typed, database_url: str, orders: Path
 ) -> None:
-    change(database_url, "alter table orders_v1 add check (total < 5)")
+    change(database_url, "alter table orders_v1 add constraint poor check (total < 5)")
     told = typed_apart("import", "orders", str(orders), "--json")
-    assert told.returncode == 1
-    assert told.stdout == ""
-    assert "daybook: Projection orders stands still: CheckViolation" in told.stderr
+    assert told.returncode == 0
     logged = [json.loads(line) for line in told.stderr.splitlines() if line.startswith("{")]
-    assert [one["event"] for one in logged] == ["projection_failed"]
-    assert rows(database_url, "select count(*) from events where name = 'order.imported'") == [(2,)]
-    assert typed("projections", "status").returncode == 1
+    assert {one["event"] for one in logged} == {"event_parked"}
+    shown = typed("projections", "status")
+    assert shown.returncode == 1
+    assert "orders has 1 parked events" in shown.stdout
+    (failure,) = one_object(typed("failures", "list", "orders", "--json"))["failures"]
+    assert "CheckViolation" in failure["error"]
+    position = str(failure["position"])
+    assert '"reference": "A-1"' in typed("failures", "show", "orders", position).stdout
+    change(database_url, "alter table orders_v1 drop constraint poor")
+    again = typed("failures", "retry", "orders", position, "--reason", "the check is gone")
+    assert again.returncode == 0
+    assert "1 events were applied, 0 still wait." in " ".join(again.stdout.split())
+    assert rows(database_url, "select count(*) from orders_v1") == [(2,)]
+    assert typed("projections", "status").returncode == 0
 
 
 def test_an_administrator_is_made_once(typed: Typed, database_url: str) -> None:

@@ -32,6 +32,20 @@ from domain.product import (
     StockReleased,
     StockReserved,
 )
+from domain.projection_control import (
+    HowToRebuild,
+    ParkedFailureRetryRequested,
+    ParkedFailureSkipRequested,
+    ProjectionOperationEnded,
+    ProjectionPaused,
+    ProjectionPruneRequested,
+    ProjectionRebuildCancelled,
+    ProjectionRebuildRequested,
+    ProjectionRebuildThrottled,
+    ProjectionResumed,
+    ProjectionRollbackRequested,
+    ProjectionSwapRequested,
+)
 from domain.reaction_control import ReactionRetryRequested, ReactionSkipRequested
 from domain.session import SessionEnded, SessionRefreshed, SessionStarted
 from domain.user import (
@@ -66,6 +80,9 @@ ALICE = UUID("01900000-0000-7000-8000-00000000a11c")
 TEAPOT = UUID("01900000-0000-7000-8000-000000007ea0")
 ORDER = UUID("01900000-0000-7000-8000-00000000c0de")
 SESSION = UUID("01900000-0000-7000-8000-0000005e5510")
+OPERATION = UUID("01900000-0000-7000-8000-0000000a5ced")
+ASKED = (OPERATION, "orders", "disk full")
+HOLDING = HowToRebuild(hold=True)
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"
@@ -100,6 +117,17 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("product.stock_reserved", 1): StockReserved(ORDER, 2),
     ("product.stock_released", 1): StockReleased(ORDER, 2),
     ("product.withdrawn", 1): ProductWithdrawn(),
+    ("projection.paused", 1): ProjectionPaused(*ASKED),
+    ("projection.resumed", 1): ProjectionResumed(*ASKED),
+    ("projection.rebuild_requested", 1): ProjectionRebuildRequested(*ASKED, HOLDING),
+    ("projection.rebuild_cancelled", 1): ProjectionRebuildCancelled(*ASKED),
+    ("projection.rebuild_throttled", 1): ProjectionRebuildThrottled(*ASKED, 50),
+    ("projection.swap_requested", 1): ProjectionSwapRequested(*ASKED),
+    ("projection.rollback_requested", 1): ProjectionRollbackRequested(*ASKED),
+    ("projection.prune_requested", 1): ProjectionPruneRequested(*ASKED),
+    ("projection.failure_retry_requested", 1): ParkedFailureRetryRequested(*ASKED, 7),
+    ("projection.failure_skip_requested", 1): ParkedFailureSkipRequested(*ASKED, 7),
+    ("projection.operation_ended", 1): ProjectionOperationEnded(OPERATION, "orders", "done", "!"),
     ("reaction.retry_requested", 1): ReactionRetryRequested("welcome_mail", None, "it is up"),
     ("reaction.skip_requested", 1): ReactionSkipRequested("welcome_mail", 7, "gone"),
     ("session.started", 1): SessionStarted(ALICE, 1, DIGEST, NOON),

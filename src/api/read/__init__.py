@@ -8,6 +8,7 @@ from api.read import (
     orders,
     personal_data,
     products,
+    projections,
     reactions,
     reports,
     users,
@@ -26,4 +27,5 @@ HANDLERS: list[HTTPRouteHandler] = [
     *personal_data.HANDLERS,
     *reactions.HANDLERS,
     *v2.HANDLERS,
+    *projections.HANDLERS,
 ]

@@ -2,7 +2,15 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from api.write import auth, orders, personal_data, products, reactions, users
+from api.write import (
+    auth,
+    orders,
+    personal_data,
+    products,
+    projections,
+    reactions,
+    users,
+)
 
 HANDLERS: list[HTTPRouteHandler] = [
     *auth.HANDLERS,
@@ -11,4 +19,5 @@ HANDLERS: list[HTTPRouteHandler] = [
     *orders.HANDLERS,
     *personal_data.HANDLERS,
     *reactions.HANDLERS,
+    *projections.HANDLERS,
 ]

@@ -24,6 +24,7 @@ from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
 from projections.engine import Pages, catch_up
+from projections.oversight import Oversight
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
 from tests.api.conftest import Client, Person, create_admin, new_intake, new_tools, opened, register
@@ -67,6 +68,7 @@ def new_app(
             "personal_data": held,
             "reaction_desk": ReactionDesk(database_url),
             "cursors": Cursors(lambda: [b"4" * 32]),
+            "oversight": Oversight(database_url),
         },
         exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
         lifespan=[opened(tools), views, trail, held, hub.running()],

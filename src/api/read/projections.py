@@ -1,0 +1,290 @@
+"""Projections over HTTP, for operators: how they stand, what was asked of them, what is parked."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter
+from litestar.types import AnyCallable
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from api.envelope import Answer, Page, Success, meta, pagination
+from api.guards import ADMIN
+from api.read.camel import camelled, twin
+from api.read.lists import given_in, read_values
+from api.read.values import Value, whole
+from api.read.views import operation as documented
+from api.read.views import parameter
+from api.request import ApiRequest
+from api.routes import V1, camel, route
+from domain.refusal import NotFound
+from projections import operations
+from projections.failures import Failure, FailureDetail, failure, failures
+from projections.oversight import Oversight
+from projections.rebuild import Rebuild, find, rebuilds
+from projections.standing import Standing, standings
+from projections.switched_on import PROJECTIONS
+
+TAG = "Projections"
+Name = Annotated[str, PathParameter(description="The projection's name.")]
+OperationId = Annotated[UUID, PathParameter(description="What was answered to the request.")]
+RebuildId = Annotated[int, PathParameter(description="The rebuild's number.")]
+Position = Annotated[int, PathParameter(description="The position of the event that failed.")]
+MOST_FAILURES = 10_000
+LARGEST_POSITION = 2**63 - 1
+PROJECTION = f"{V1}/projections/{{projection:str}}"
+PAGES: dict[str, Value] = {
+    "page": whole("Which page, from 1.", 1, 101, 1),
+    "limit": whole("How many entries a page has.", 1, 100, 20),
+}
+
+
+REBUILD = twin(Rebuild)
+
+
+class OperationView(msgspec.Struct, frozen=True, rename="camel"):
+    """What was asked of a projection, by whom and why, and what came of it.
+
+    `outcome` is null until it has ended: done, refused, failed or cancelled. `position` is where in
+    the log it was asked. `rebuild` says how far a rebuild is.
+    """
+
+    operation_id: UUID
+    action: str
+    parameters: dict[str, Any]
+    reason: str
+    asked_by: str
+    role: str
+    asked_at: datetime
+    position: int
+    outcome: str | None
+    detail: str | None
+    ended_at: datetime | None
+    rebuild_id: int | None
+    rebuild: REBUILD | None = None  # type: ignore[valid-type]  # made for the document
+
+
+OF_ALL = {"operation_id", "projection", "reason"}
+
+
+def operation_view(found: operations.Operation, job: Rebuild | None = None) -> OperationView:
+    """Show an operation, with how far its rebuild is."""
+    request = found.request
+    fields = msgspec.structs.asdict(request)
+    given = {name: msgspec.to_builtins(fields[name]) for name in fields if name not in OF_ALL}
+    return OperationView(
+        request.operation_id,
+        found.action,
+        {camel(name): value for name, value in (given.pop("how", {}) | given).items()},
+        request.reason,
+        found.actor_id,
+        found.actor_role,
+        found.asked_at,
+        found.position,
+        found.outcome,
+        found.detail,
+        found.ended_at,
+        found.rebuild_id,
+        camelled(job) if job else None,
+    )
+
+
+def shown(request: ApiRequest, view: msgspec.Struct) -> Answer[Any]:
+    """Answer with one thing."""
+    return Answer(Success(data=view, meta=meta(request.context.request_id)))
+
+
+def listed(
+    request: ApiRequest, views: list[msgspec.Struct], asked: dict[str, int], total: int
+) -> Answer[Any]:
+    """Answer with a page of a list."""
+    body = Page(
+        data=views,
+        pagination=pagination(asked["page"], asked["limit"], total),
+        meta=meta(request.context.request_id),
+    )
+    return Answer(body)
+
+
+def page_of(request: ApiRequest) -> tuple[dict[str, int], dict[str, int]]:
+    """Return which page is asked for, and the same as limit and offset."""
+    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
+    return asked, {"limit": asked["limit"], "offset": (asked["page"] - 1) * asked["limit"]}
+
+
+def check_known(projection: str) -> None:
+    """Raise `NotFound` unless there is such a projection."""
+    if projection not in PROJECTIONS:
+        raise NotFound
+
+
+def one_of(
+    path: str, view: type[msgspec.Struct], summary: str
+) -> Callable[[AnyCallable], HTTPRouteHandler]:
+    """Declare a route that shows one thing."""
+    found = ResponseSpec(Success[view], generate_examples=False, description="What was found.")  # type: ignore[valid-type]  # made for the document
+    refusals = ["NOT_FOUND", "UNAVAILABLE"]
+    return route(
+        "GET", path, who=ADMIN, summary=summary, tag=TAG, refusals=refusals, answers={200: found}
+    )
+
+
+def list_of(
+    path: str, view: type[msgspec.Struct], summary: str
+) -> Callable[[AnyCallable], HTTPRouteHandler]:
+    """Declare a route that shows a list, page by page."""
+    page = ResponseSpec(Page[view], generate_examples=False, description="A page of the list.")  # type: ignore[valid-type]  # made for the document
+    return route(
+        "GET",
+        path,
+        who=ADMIN,
+        summary=summary,
+        tag=TAG,
+        refusals=["NOT_FOUND", "UNAVAILABLE"],
+        query=PAGES,
+        answers={200: page},
+        operation=documented([parameter(*one, ()) for one in PAGES.items()], []),
+    )
+
+
+@list_of(f"{V1}/projections", twin(Standing), "List projections")
+async def list_projections(
+    request: ApiRequest, oversight: NamedDependency[Oversight]
+) -> Answer[Any]:
+    """Say of each how far it is behind the log, how fast it follows, and who posts it."""
+    asked, part = page_of(request)
+    found = await oversight.ask(standings)
+    chosen = found[part["offset"] : part["offset"] + part["limit"]]
+    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+
+
+@one_of(PROJECTION, twin(Standing), "Show a projection")
+async def show_projection(
+    request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
+) -> Answer[Any]:
+    """Say how far a projection is behind the log, how fast it follows, and who posts it."""
+    check_known(projection)
+    found = await oversight.ask(standings, projection)
+    return shown(request, camelled(found[0]))
+
+
+@list_of(f"{PROJECTION}/operations", OperationView, "List what was asked of a projection")
+async def list_operations(
+    request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
+) -> Answer[Any]:
+    """List who asked for what, when and why, and what came of it; the newest first."""
+    check_known(projection)
+    asked, part = page_of(request)
+    found = await oversight.ask(operations.operations, projection, **part)
+    total = await oversight.ask(operations.count, projection)
+    return listed(request, [operation_view(one) for one in found], asked, total)
+
+
+@one_of(
+    f"{PROJECTION}/operations/{{operation_id:str}}",
+    OperationView,
+    "Follow what was asked of a projection",
+)
+async def show_operation(
+    request: ApiRequest,
+    projection: Name,
+    operation_id: OperationId,
+    oversight: NamedDependency[Oversight],
+) -> Answer[Any]:
+    """Say what came of a request, or how far it is."""
+    check_known(projection)
+    found = await oversight.ask(followed, projection, operation_id)
+    if found is None:
+        raise NotFound
+    return shown(request, operation_view(*found))
+
+
+def followed(
+    connection: Connection[TupleRow], projection: str, operation_id: UUID
+) -> tuple[operations.Operation, Rebuild | None] | None:
+    """Return a request and its rebuild."""
+    found = operations.operation(connection, projection, operation_id)
+    if found is None:
+        return None
+    job = None if found.rebuild_id is None else find(connection, found.rebuild_id)
+    return found, job
+
+
+@list_of(f"{PROJECTION}/rebuilds", REBUILD, "List the rebuilds of a projection")
+async def list_rebuilds(
+    request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
+) -> Answer[Any]:
+    """List rebuilds, also those that a new release began by itself; the newest first."""
+    check_known(projection)
+    asked, part = page_of(request)
+    found = await oversight.ask(rebuilds, projection)
+    chosen = found[part["offset"] : part["offset"] + part["limit"]]
+    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+
+
+@one_of(f"{PROJECTION}/rebuilds/{{rebuild_id:int}}", REBUILD, "Show a rebuild")
+async def show_rebuild(
+    request: ApiRequest,
+    projection: Name,
+    rebuild_id: RebuildId,
+    oversight: NamedDependency[Oversight],
+) -> Answer[Any]:
+    """Say how far a rebuild is, or what it made."""
+    found = await oversight.ask(rebuilds, projection)
+    for one in found:
+        if one.id == rebuild_id:
+            return shown(request, camelled(one))
+    raise NotFound
+
+
+@list_of(f"{PROJECTION}/failures", twin(Failure), "List the failures of a projection")
+async def list_view_failures(
+    request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
+) -> Answer[Any]:
+    """List the events that could not be applied, each with how many wait behind it."""
+    check_known(projection)
+    asked, part = page_of(request)
+    found = await oversight.ask(failures, projection, limit=MOST_FAILURES)
+    chosen = found[part["offset"] : part["offset"] + part["limit"]]
+    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+
+
+@one_of(f"{PROJECTION}/failures/{{position:int}}", twin(FailureDetail), "Show a failure")
+async def show_view_failure(
+    request: ApiRequest,
+    projection: Name,
+    position: Position,
+    oversight: NamedDependency[Oversight],
+) -> Answer[Any]:
+    """Show the event at a position that could not be applied, and why."""
+    check_known(projection)
+    if not 0 < position <= LARGEST_POSITION:
+        raise NotFound
+    try:
+        return shown(request, camelled(await oversight.ask(failed_at, projection, position)))
+    except LookupError:
+        raise NotFound from None
+
+
+def failed_at(connection: Connection[TupleRow], projection: str, position: int) -> FailureDetail:
+    """Return the failure of the event at a position; `LookupError` if there is none."""
+    key = operations.failed_key(connection, projection, position)
+    return failure(connection, projection, key)
+
+
+HANDLERS = [
+    list_projections,
+    show_projection,
+    list_operations,
+    show_operation,
+    list_rebuilds,
+    show_rebuild,
+    list_view_failures,
+    show_view_failure,
+]

@@ -1,0 +1,293 @@
+"""The conductor: does what operators asked of projections, and says in the log what came of it.
+
+The log is the list of what is to be done. Each request is carried out in one transaction with a
+note of it, under a lease, so that it has its effect once, whoever dies or wakes up when; then its
+end is appended, which another conductor does if this one is gone. Several of them do no harm.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import assert_never
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from commands.execution import execute
+from commands.projections.end_operation import EndOperation, end_operation
+from commands.work import Asker, Tools
+from domain import projection_control as control
+from event_store.connections import connect
+from event_store.privacy.keyring import NO_KEYS, Keyring
+from projections import failures, operations, pausing, rebuild
+from projections.operations import Note, Operation
+from projections.projection import Projection
+from projections.switched_on import PROJECTIONS
+
+LOOK_SECONDS = 0.5
+FAILED_SECONDS = 5.0
+STATEMENT_MS = 600_000
+MOST_ATTEMPTS = 30
+LONGEST_DETAIL = 1_000
+OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError)
+REBUILT: dict[str, control.Outcome] = {"done": "done", "cancelled": "cancelled", "failed": "failed"}
+
+log = structlog.get_logger(__name__)
+
+
+class Conductor:
+    """Does what is asked, one thing at a time, over a connection of its own."""
+
+    def __init__(self, tools: Tools, database_url: str, keys: Keyring = NO_KEYS) -> None:
+        """Append ends with `tools`; read personal fields with `keys`."""
+        self._tools, self._database_url, self._keys = tools, database_url, keys
+        self._connection: Connection[TupleRow] | None = None
+        self._seen: dict[UUID, int] | None = None
+        self._attempts: dict[UUID, int] = {}
+
+    async def run(self) -> None:
+        """Conduct for as long as the process lives."""
+        try:
+            pause = 0.0
+            while True:
+                await asyncio.sleep(pause)
+                pause = await self._step_or_warn()
+        finally:
+            self.close()
+
+    async def _step_or_warn(self) -> float:
+        """Work once; return after how many seconds to look again."""
+        try:
+            await self.step()
+        except OUTAGE as error:
+            log.warning("postgres_away", duty="conductor", error=str(error).strip())
+            self.close()
+        except Exception:
+            log.exception("conductor_failed")
+            self.close()
+            return FAILED_SECONDS
+        return LOOK_SECONDS
+
+    async def step(self) -> int:
+        """Carry out what can be carried out now; return how many requests have ended."""
+        ends = await asyncio.to_thread(self._carry_out_all)
+        for operation, note in ends:
+            await self._end(operation, note)
+        return len(ends)
+
+    def close(self) -> None:
+        """Hang up."""
+        connection, self._connection, self._seen = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _carry_out_all(self) -> list[tuple[Operation, Note]]:
+        connection = self._connected()
+        seen = operations.versions(connection, PROJECTIONS)
+        if seen == self._seen:
+            return []
+        found = operations.waiting(connection, PROJECTIONS)
+        ends: list[tuple[Operation, Note]] = []
+        for name in PROJECTIONS:
+            ends += self._carry_out(connection, [one for one in found if of(one) == name])
+        # While something waits there may be something to do without any news in the log.
+        self._seen = None if found else seen
+        return ends
+
+    def _carry_out(
+        self, connection: Connection[TupleRow], asked: Iterable[Operation]
+    ) -> Iterable[tuple[Operation, Note]]:
+        for operation in asked:
+            note = self._carry_out_one(connection, operation)
+            if note is None:
+                return
+            note = ending(connection, note)
+            if note.outcome is not None:
+                yield operation, note
+
+    def _carry_out_one(self, connection: Connection[TupleRow], operation: Operation) -> Note | None:
+        """Return what is noted of a request now; None if nothing could be done about it."""
+        request = operation.request
+        try:
+            with connection.transaction():
+                if not operations.lease(connection, request.projection):
+                    return None
+                note = operations.noted(connection, request.operation_id)
+                if note is None:
+                    note = attempt(connection, request, self._keys)
+                    operations.note(connection, request, note)
+        except OUTAGE as error:
+            if connection.closed or not self._is_hopeless(request.operation_id):
+                raise
+            note = Note(None, "failed", described(error))
+            operations.note(connection, request, note)
+        return note
+
+    def _is_hopeless(self, operation_id: UUID) -> bool:
+        """Tell whether the server has refused something too often, with locks or timeouts."""
+        attempts = self._attempts[operation_id] = self._attempts.get(operation_id, 0) + 1
+        return attempts >= MOST_ATTEMPTS
+
+    async def _end(self, operation: Operation, note: Note) -> None:
+        request = operation.request
+        assert note.outcome is not None  # noqa: S101 - what goes on is not among the ends
+        asker = Asker(
+            actor_id="system",
+            role="system",
+            request_id=f"conductor-{operation.position}",
+            correlation_id=operation.correlation_id,
+            causation_id=operation.position,
+        )
+        command = EndOperation(
+            projection=request.projection,
+            operation_id=request.operation_id,
+            outcome=note.outcome,
+            detail=note.detail or "",
+        )
+        await execute(self._tools, asker, end_operation, command)
+        log.info(
+            "operation_ended",
+            kind=type(request).__name__,
+            projection=request.projection,
+            outcome=note.outcome,
+            detail=note.detail,
+        )
+
+    def _connected(self) -> Connection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(
+                self._database_url, name="daybook conductor", statement_ms=STATEMENT_MS
+            )
+        return self._connection
+
+
+def of(operation: Operation) -> str:
+    """Return the projection that something is asked of."""
+    return operation.request.projection
+
+
+def attempt(connection: Connection[TupleRow], request: control.Request, keys: Keyring) -> Note:
+    """Carry out a request inside of a transaction; what is refused or fails has changed nothing."""
+    try:
+        with connection.transaction():
+            return act(connection, PROJECTIONS[request.projection], request, keys)
+    except OUTAGE:
+        raise
+    except (LookupError, rebuild.RebuildRunning) as refusal:
+        return Note(None, "refused", described(refusal))
+    except Exception as error:
+        log.exception("operation_failed", projection=request.projection)
+        return Note(None, "failed", described(error))
+
+
+def act(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.Request,
+    keys: Keyring,
+) -> Note:
+    """Do what is asked; `LookupError` if there is nothing that it could be done to."""
+    name = projection.name
+    match request:
+        case control.ProjectionPaused():
+            pausing.pause(connection, name)
+            return done("It stands still.")
+        case control.ProjectionResumed():
+            pausing.resume(connection, name)
+            return done("It follows the log.")
+        case control.ProjectionRollbackRequested():
+            back = rebuild.rollback(connection, projection, keys)
+            return done(f"The tables from before the last swap are read again, at {back.position}.")
+        case control.ProjectionPruneRequested():
+            return done(f"{rebuild.prune(connection, projection)} tables were dropped.")
+        case control.ParkedFailureRetryRequested() | control.ParkedFailureSkipRequested():
+            return act_on_failures(connection, projection, request, keys)
+        case _:
+            return act_on_rebuild(connection, projection, request)
+
+
+def act_on_rebuild(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.ProjectionRebuildRequested
+    | control.ProjectionRebuildThrottled
+    | control.ProjectionSwapRequested
+    | control.ProjectionRebuildCancelled,
+) -> Note:
+    """Start a rebuild, or do something about the one under way."""
+    match request:
+        case control.ProjectionRebuildRequested(how=how):
+            job = rebuild.start(
+                connection,
+                projection,
+                dry_run=how.dry_run,
+                hold=how.hold,
+                on_failure=how.on_failure,
+                throttle=how.throttle / 100,
+            )
+            return Note(job.id, None, None)
+        case control.ProjectionRebuildThrottled(throttle=percent):
+            rebuild.throttle(connection, projection.name, percent / 100)
+            return done(f"Builders work in {percent} percent of the time.")
+        case control.ProjectionSwapRequested():
+            rebuild.swap(connection, projection.name)
+            return done("It is being swapped in.")
+        case control.ProjectionRebuildCancelled():
+            rebuild.cancel(connection, projection)
+            return done("The rebuild was given up.")
+        case _:
+            assert_never(request)
+
+
+def act_on_failures(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.ParkedFailureRetryRequested | control.ParkedFailureSkipRequested,
+    keys: Keyring,
+) -> Note:
+    """Try again what is parked, or leave an event out."""
+    position = request.position
+    if position is None:
+        tried = failures.retry(connection, projection, keys=keys)
+        return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+    key = operations.failed_key(connection, projection.name, position)
+    if isinstance(request, control.ParkedFailureSkipRequested):
+        left = failures.skip(connection, projection, key, position, keys=keys)
+        return done(
+            f"Event {position} was left out, {left.applied} applied, {left.waiting} still wait."
+        )
+    tried = failures.retry(connection, projection, key, keys=keys)
+    return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+
+
+def ending(connection: Connection[TupleRow], note: Note) -> Note:
+    """Return a note with what came of its rebuild, if that has ended since."""
+    if note.outcome is not None or note.rebuild_id is None:
+        return note
+    job = rebuild.find(connection, note.rebuild_id)
+    outcome = REBUILT.get(job.state)
+    return note if outcome is None else Note(job.id, outcome, what_was_made(job))
+
+
+def what_was_made(job: rebuild.Rebuild) -> str:
+    """Say what a rebuild came to."""
+    if job.error:
+        return job.error[:LONGEST_DETAIL]
+    counted = (job.rows or {}).items()
+    rows = ", ".join(f"{table}: {new} rows" for table, (_, new) in counted)
+    if job.comparison is None:
+        return rows
+    return f"{rows}; the new tables are {'equal' if job.comparison.equal else 'different'}"
+
+
+def done(detail: str) -> Note:
+    """Return the note of something that was done."""
+    return Note(None, "done", detail)
+
+
+def described(error: Exception) -> str:
+    """Say for people what was wrong."""
+    text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+    return f"{text or type(error).__name__}"[:LONGEST_DETAIL]

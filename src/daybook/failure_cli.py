@@ -1,0 +1,76 @@
+"""The command line of failures: events that could not be applied to a view, and what to do."""
+
+from typing import Annotated
+
+import typer
+
+from daybook.printing import Json, out, print_json
+from daybook.projection_cli import BY_HAND, Reason, Yes, ask, confirm, settings
+
+failures = typer.Typer(
+    help="Events that could not be applied to a view, and what waits behind them.",
+    no_args_is_help=True,
+)
+
+One = Annotated[str, typer.Argument(help="The projection.")]
+Position = Annotated[int, typer.Argument(help="The position of the event that failed.", min=1)]
+
+
+@failures.command("list")
+def list_failures(
+    name: Annotated[str, typer.Argument(help="A projection's name, or all.")] = "all",
+    limit: Annotated[int, typer.Option(help="How many are shown.", min=1, max=10_000)] = 100,
+    as_json: Json = False,
+) -> None:
+    """List events that could not be applied, each with how many wait behind it."""
+    from daybook.overseeing import failures_now
+    from daybook.showing import as_object, failures_table
+
+    found = failures_now(settings(), name, limit)
+    if as_json:
+        print_json({"failures": [as_object(one) for one in found]})
+    else:
+        out.print(failures_table(found))
+
+
+@failures.command("show")
+def show_failure(name: One, position: Position, as_json: Json = False) -> None:
+    """Show an event that could not be applied, and where in the program that arose."""
+    from daybook.overseeing import failure_now
+    from daybook.showing import as_object, failure_text
+
+    found = failure_now(settings(), name, position)
+    if as_json:
+        print_json({"failure": as_object(found)})
+    else:
+        out.print(failure_text(found), markup=False, highlight=False)
+
+
+@failures.command("retry")
+def retry(
+    name: Annotated[str, typer.Argument(help="A projection's name, or all.")],
+    position: Annotated[
+        int | None, typer.Argument(help="The event that failed; without it all are tried.", min=1)
+    ] = None,
+    reason: Reason = BY_HAND,
+    as_json: Json = False,
+) -> None:
+    """Apply again what is parked, in order, read anew through the upcasters of this release."""
+    from commands.projections.retry_failures import RetryFailures, retry_failures
+    from daybook.operating import each
+
+    ask(
+        each(name, retry_failures, RetryFailures, reason=reason, position=position), as_json=as_json
+    )
+
+
+@failures.command("skip")
+def skip(
+    name: One, position: Position, reason: Reason = BY_HAND, yes: Yes = False, as_json: Json = False
+) -> None:
+    """Leave an event out of a view for good, and apply what waits behind it."""
+    from commands.projections.skip_failure import SkipFailure, skip_failure
+    from daybook.operating import each
+
+    confirm(f"Leave event {position} out of {name} for good?", yes=yes)
+    ask(each(name, skip_failure, SkipFailure, reason=reason, position=position), as_json=as_json)

@@ -1,0 +1,131 @@
+"""Tables of projections, operations and failures for people, and the same as JSON for programs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from api.read.camel import camelled
+from daybook.operating import Ended
+from projections.failures import Failure, FailureDetail
+from projections.projection import Projection
+from projections.rebuild import Rebuild
+from projections.standing import Standing
+
+MOST_DIFFERENCES = 10
+
+
+def as_object(struct: msgspec.Struct) -> Any:
+    """Return a struct as the API shows it."""
+    return msgspec.to_builtins(camelled(struct))
+
+
+def list_table(found: Iterable[Projection]) -> Table:
+    """Lay out what projections there are."""
+    table = Table("Projection", "Version", "Tables", "Kinds of events")
+    for one in found:
+        names = ", ".join(table.name for table in one.tables)
+        table.add_row(one.name, str(one.version), names, str(len(one.event_names)))
+    return table
+
+
+def status_tables(found: Sequence[Standing]) -> list[Table]:
+    """Lay out how projections stand, and who posts which partition."""
+    names = ("Projection", "State", "Position", "Behind", "Seconds", "Events/s", "ETA", "Parked")
+    table = Table(*names, "Last moved", "Posted by")
+    for one in found:
+        table.add_row(
+            f"{one.name} v{one.version}",
+            state(one),
+            f"{one.position:,}",
+            f"{one.lag_events:,}",
+            f"{one.lag_seconds:.1f}",
+            "" if one.events_per_second is None else f"{one.events_per_second:,.0f}",
+            "" if one.eta_seconds is None else f"{one.eta_seconds:,.0f} s",
+            f"{one.failures:,}" if one.failures else "",
+            f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
+            holders(one),
+        )
+    return [table]
+
+
+def state(one: Standing) -> str:
+    """Return a projection's state, with how far a rebuild is."""
+    if one.rebuild is None:
+        return one.state
+    job = one.rebuild
+    share = f" {100 * job.position // job.target} %" if job.target else ""
+    return f"{one.state}: {job.state.replace('_', ' ')}{share}"
+
+
+def holders(one: Standing) -> str:
+    """Return who posts the partitions: a worker and its partitions, one a line."""
+    by: dict[str, list[str]] = {}
+    for part in one.partitions:
+        by.setdefault(part.holder or "nobody", []).append(str(part.partition))
+    return "\n".join(f"{', '.join(parts)}: {holder}" for holder, parts in by.items())
+
+
+def ends_tables(ends: Sequence[Ended]) -> list[Table]:
+    """Lay out what came of requests, and what rebuilds made."""
+    table = Table("Projection", "Action", "Outcome", "Seconds", "Detail")
+    for end in ends:
+        request = end.operation
+        row = (request.request.projection, request.action, str(request.outcome))
+        table.add_row(*row, f"{end.seconds:.1f}", request.detail or "")
+    jobs = [end.rebuild for end in ends if end.rebuild and end.rebuild.rows]
+    return [table, *([rows_table(jobs)] if jobs else []), *map(differences_table, different(jobs))]
+
+
+def rows_table(jobs: Sequence[Rebuild]) -> Table:
+    """Lay out how many rows tables had, and have now."""
+    table = Table("Projection", "Position", "Table", "Rows before", "Rows now", "Compared")
+    for job in jobs:
+        compared = {one.table: one for one in job.comparison.tables} if job.comparison else {}
+        for name, (live, new) in (job.rows or {}).items():
+            found = compared.get(name)
+            equal = "" if found is None else "different" if found.differences else "equal"
+            table.add_row(job.name, f"{job.position:,}", name, f"{live:,}", f"{new:,}", equal)
+    return table
+
+
+def different(jobs: Sequence[Rebuild]) -> list[Rebuild]:
+    """Return the rebuilds that made something else than there was."""
+    return [job for job in jobs if job.comparison and not job.comparison.equal]
+
+
+def differences_table(job: Rebuild) -> Table:
+    """Lay out the first rows that are different."""
+    table = Table("Table", "Key", "Live", "New", title=f"First differences of {job.name}")
+    for one in job.comparison.tables if job.comparison else ():
+        for row in one.differences[:MOST_DIFFERENCES]:
+            table.add_row(one.table, str(row.key), str(row.live), str(row.new))
+    return table
+
+
+def failures_table(found: Iterable[Failure]) -> Table:
+    """Lay out events that could not be applied."""
+    table = Table("Projection", "Position", "Waiting", "Attempts", "Since", "Key", "Error")
+    for one in found:
+        since = f"{one.first_at:%Y-%m-%d %H:%M:%S}Z"
+        counted = (f"{one.position}", f"{one.waiting:,}", f"{one.attempts:,}")
+        table.add_row(one.name, *counted, since, one.key, one.error)
+    return table
+
+
+def failure_text(found: FailureDetail) -> str:
+    """Write down all that is known of one failure."""
+    one, event = found.failure, found.event
+    lines = {
+        "projection": f"{one.name} v{one.version}",
+        "key": one.key,
+        "event": f"{event.name} v{event.schema_version} at {event.position}",
+        "stream": f"{event.stream_id} version {event.version}",
+        "occurred": f"{event.occurred_at:%Y-%m-%d %H:%M:%S}Z",
+        "waiting": f"{one.waiting:,}",
+        "attempts": f"{one.attempts:,}",
+        "data": event.data,
+    }
+    told = [f"{name:<11} {value}" for name, value in lines.items()]
+    return "\n".join([*told, "", found.traceback.rstrip()])
