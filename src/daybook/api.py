@@ -45,7 +45,7 @@ from daybook.migrate import newest_revision
 from daybook.observation import Observation, observed
 from daybook.reaction_desk import ReactionDesk
 from daybook.services import Services
-from daybook.settings import RateLimit, Settings
+from daybook.settings import RateLimit, Settings, audit_keys
 from daybook.signing_keys import KeyRing
 from daybook.stop_signals import on_stop_signal
 from daybook.wakeups import Herald
@@ -124,7 +124,10 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     if side != "write":
         cursors = Cursors(derived(ring, b"cursors"))
         views = Views(read_url, cache=cache)
-        trail, desk = Trail(services.database_url), ReactionDesk(read_url)
+        trail, desk = (
+            Trail(services.database_url, seeds=audit_keys(settings, make=True)),
+            ReactionDesk(read_url),
+        )
         development = settings.env == "development"
         held = PersonalData(services.database_url, services.keys)
         parts = reading(views, trail, hub, cursors, desk, held, development=development)

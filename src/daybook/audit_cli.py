@@ -1,9 +1,10 @@
 """The command line `daybook audit`: questions over the log's history, and the proof of it."""
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,9 @@ import typer
 from rich.console import Console
 
 from daybook.settings import Settings
+
+if TYPE_CHECKING:
+    from event_store.history.questions import Question
 
 WRONG = 1
 
@@ -105,28 +109,25 @@ def events(  # noqa: PLR0913, PLR0917 - what can be typed
 ) -> None:
     """Search the log, newest first; all conditions must hold."""
     from daybook import audit_questions as questions
-    from event_store.history.questions import Question
 
-    columns = {
-        "stream_type": stream_type,
-        "name": name,
-        "actor_id": actor,
-        "command": command,
-        "request_id": request,
-        "correlation_id": correlation,
-    }
-    question = Question(
-        stream_id=stream,
-        facts={column: value for column, value in columns.items() if value},
+    question = question_of(
+        {
+            "stream_type": stream_type,
+            "name": name,
+            "actor_id": actor,
+            "command": command,
+            "request_id": request,
+            "correlation_id": correlation,
+        },
+        stream=stream,
         subject=subject,
-        data=dict(inside(one) for one in data or ()),
-        occurred=(utc(happened_from), utc(happened_to)),
-        recorded=(utc(recorded_from), utc(recorded_to)),
-        positions=(first, None if last is None else last + 1),
+        data=data or (),
+        occurred=(happened_from, happened_to),
+        recorded=(recorded_from, recorded_to),
+        positions=(first, last),
         descending=not oldest_first,
     )
-    words = {key: value for key, value in msgspec.structs.asdict(question).items() if value}
-    found = questions.events(settings(), question, limit, words)
+    found = questions.events(settings(), question, limit, words_of(question))
     show(as_json, {"events": found}, questions.events_table(found))
 
 
@@ -164,6 +165,90 @@ def trace(
     words = {"correlation": correlation}
     found = questions.events(settings(), question, MOST_TRACED, words)
     show(as_json, {"events": found}, questions.trace_tree(found))
+
+
+@audit.command("export")
+def export(  # noqa: PLR0913, PLR0917 - what can be typed
+    file: Annotated[Path, typer.Argument(help="Where to; the proof is put beside it.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv or parquet; else by the name.")
+    ] = None,
+    stream: Annotated[UUID | None, typer.Option(help="The stream's id.")] = None,
+    stream_type: Annotated[str | None, typer.Option("--type", help="Such as order.")] = None,
+    name: Annotated[str | None, typer.Option(help="Such as order.placed.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who did it.")] = None,
+    subject: Annotated[UUID | None, typer.Option(help="The user whom it is about.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="A value inside, such as sku=A-1; repeatable.")
+    ] = None,
+    happened_from: Moment = None,
+    happened_to: Moment = None,
+    recorded_from: Moment = None,
+    recorded_to: Moment = None,
+    first: Annotated[int | None, typer.Option("--from", min=1, help="The first position.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="The last position.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Export events up to the newest signed head, with a proof that each is in the log."""
+    from daybook.audit_export import export_now
+    from event_store.history.formats import FORMATS
+
+    chosen = form or file.suffix.removeprefix(".")
+    if chosen not in FORMATS:
+        raise typer.BadParameter(f"Choose one of {', '.join(FORMATS)}.", param_hint="--format")
+    question = question_of(
+        {"stream_type": stream_type, "name": name, "actor_id": actor},
+        stream=stream,
+        subject=subject,
+        data=data or (),
+        occurred=(happened_from, happened_to),
+        recorded=(recorded_from, recorded_to),
+        positions=(first, last),
+        descending=False,
+    )
+    done = export_now(
+        settings(),
+        errors,
+        file=file,
+        form=next(one for one in FORMATS if one == chosen),
+        question=question,
+        words=words_of(question),
+    )
+    sentence = f"{done.events:,} events are in {done.file}, and what proves them in {done.proof}."
+    show(as_json, done, sentence)
+
+
+def question_of(  # noqa: PLR0913 - what was typed, each by its name
+    columns: dict[str, str | None],
+    *,
+    stream: UUID | None,
+    subject: UUID | None,
+    data: Iterable[str],
+    occurred: tuple[datetime | None, datetime | None],
+    recorded: tuple[datetime | None, datetime | None],
+    positions: tuple[int | None, int | None],
+    descending: bool,
+) -> "Question":
+    """Return what was typed as a question."""
+    from event_store.history.questions import Question
+
+    first, last = positions
+    return Question(
+        stream_id=stream,
+        facts={column: value for column, value in columns.items() if value},
+        subject=subject,
+        data=dict(inside(one) for one in data),
+        occurred=(utc(occurred[0]), utc(occurred[1])),
+        recorded=(utc(recorded[0]), utc(recorded[1])),
+        positions=(first, None if last is None else last + 1),
+        descending=descending,
+    )
+
+
+def words_of(question: "Question") -> dict[str, Any]:
+    """Return what is recorded of a question: what it says, without what it leaves open."""
+    said = msgspec.structs.asdict(question).items()
+    return {name: value for name, value in said if value and value != (None, None)}
 
 
 def settings() -> Settings:

@@ -1,8 +1,12 @@
 """The trail of a process that answers auditors: the log's evidence, and the end of every wait."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Self
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 
 from event_store.connections import borrowed, pool
 from event_store.evidence import heads, proofs
@@ -19,7 +23,11 @@ class Trail(AbstractAsyncContextManager["Trail"]):
     Entered, it has a pool of connections; Postgres may be away then and come later.
     """
 
-    def __init__(self, database_url: str, *, readers: int = 2) -> None:
+    def __init__(
+        self, database_url: str, *, readers: int = 2, seeds: tuple[bytes, ...] = ()
+    ) -> None:
+        """`seeds` are the private keys that sign proofs of exports."""
+        self.seeds = seeds
         self._pool = pool(database_url, name="daybook audit", size=readers)
 
     async def __aenter__(self) -> Self:
@@ -92,3 +100,14 @@ class Trail(AbstractAsyncContextManager["Trail"]):
             )
             await accesses.note_async(connection, access, len(found))
             return found
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection for one page of an export."""
+        async with borrowed(self._pool) as connection:
+            yield connection
+
+    async def note(self, access: Access, rows: int) -> None:
+        """Record what somebody asked and how many rows were given."""
+        async with borrowed(self._pool) as connection:
+            await accesses.note_async(connection, access, rows)

@@ -78,6 +78,8 @@ ROUTES = {
     ("GET", "/api/v1/audit/events/{position:str}"): AUDITORS,
     ("GET", "/api/v1/audit/streams/{stream_id:str}"): AUDITORS,
     ("GET", "/api/v1/audit/accesses"): AUDITORS,
+    ("GET", "/api/v1/audit/export"): AUDITORS,
+    ("GET", "/api/v1/audit/export/proof"): AUDITORS,
     ("GET", "/api/v1/audit/head"): EVERYBODY,
     ("GET", "/api/v1/audit/keys"): EVERYBODY,
     ("GET", "/api/v1/audit/proofs/inclusion"): AUDITORS,

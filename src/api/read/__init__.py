@@ -4,6 +4,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from api.read import (
     evidence,
+    exports,
     history,
     orders,
     personal_data,
@@ -23,6 +24,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     *reports.HANDLERS,
     *evidence.HANDLERS,
     *history.HANDLERS,
+    *exports.HANDLERS,
     *live.HANDLERS,
     *personal_data.HANDLERS,
     *reactions.HANDLERS,

@@ -41,7 +41,7 @@ def new_app(
     development: bool = True,
 ) -> Litestar:
     """Put both sides together."""
-    views, trail = Views(database_url), Trail(database_url)
+    views, trail = Views(database_url), Trail(database_url, seeds=(b"s" * 32,))
     revocations = Revocations(database_url)
     hub = Hub(NewsReader(database_url, keyring()), revocations)
 

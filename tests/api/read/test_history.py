@@ -1,10 +1,15 @@
 """History over HTTP: every question finds what it should, and every asker is recorded."""
 
+import json
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from event_store.connections import connect
+from event_store.evidence.growing import grow
+from event_store.evidence.heads import origin_of, sign
+from event_store.evidence.notes import Signer
 from event_store.history.postings import index_block
 from tests.api.conftest import Client, Json, Person, data_of, list_product, place_order, refused
 
@@ -157,3 +162,31 @@ def test_what_cannot_be_asked_is_refused(auditor: Person, client: Client) -> Non
 def test_what_is_too_new_for_the_index_is_found_all_the_same(database_url: str) -> None:
     with connect(database_url, name="test") as connection:
         assert not index_block(connection)
+
+
+def test_an_export_and_its_proof_are_streamed_and_recorded(
+    auditor: Person, database_url: str, order: str
+) -> None:
+    refused(auditor.ask("GET", "/audit/export"), 404, "NOT_FOUND")
+    with connect(database_url, name="test") as connection:
+        grow(connection)
+        assert sign(connection, [Signer(origin_of(connection), b"s" * 32)], timedelta(0))
+    answer = auditor.ask("GET", f"/audit/export?streamId={order}")
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["name"] for row in rows] == ["order.placed", "order.paid"]
+    size = answer.headers["daybook-head-size"]
+    asked = f"/audit/export/proof?streamId={order}&size={size}"
+    *proof, _ = auditor.ask("GET", asked).text.splitlines()
+    assert json.loads(proof[0])["size"] == int(size)
+    assert json.loads(proof[-1]) == {"rows": 2, "sha256": None}
+    noted = auditor.ask("GET", f"/audit/accesses?actorId={auditor.id}&limit=3").json()["data"]
+    assert [(one["action"], one["rows"]) for one in noted] == [
+        ("export_proof", 0),
+        ("exported", 2),
+        ("export", 0),
+    ]
+    for form in ("csv", "parquet"):
+        assert auditor.ask("GET", f"/audit/export?format={form}").content
+    refused(auditor.ask("GET", "/audit/export?format=doc"), 400, "MALFORMED_REQUEST")
+    refused(auditor.ask("GET", "/audit/export?size=1"), 404, "NOT_FOUND")

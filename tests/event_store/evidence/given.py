@@ -18,6 +18,7 @@ from tests.conftest import tampering
 from tests.event_store.given import answers_to, appending, noting
 
 SEED = b"a secret of thirty-two bytes ..."
+NOW = timedelta(0)
 Lent = Connection[TupleRow]
 
 

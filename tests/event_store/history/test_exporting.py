@@ -1,0 +1,141 @@
+"""An export holds what was asked for, and a program without Daybook proves each row of it."""
+
+import csv
+import io
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pyarrow import parquet
+
+from daybook.notary import attest
+from event_store.connections import connect
+from event_store.evidence.heads import origin_of
+from event_store.evidence.notes import Signer
+from tests.conftest import address, run
+from tests.daybook.conftest import Typed, environment, redis_url, typed
+from tests.event_store.evidence.given import NOW, SEED, record
+
+__all__ = ["environment", "redis_url", "typed"]
+
+VERIFIER = Path(__file__).parents[3] / "tools" / "verify_export.py"
+EVENTS = 700
+AWKWARD = 'a "quoted", {}\ttab\nline \\N \\ ünï \U0001f4d6 ,"data": {{"x": 1.50}}'
+
+
+@pytest.fixture(scope="module")
+def database_url(server_url: str, template_database: str) -> Iterator[str]:
+    """Return the address of a database with awkward events."""
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    url = address(server_url, name)
+    record(url, EVENTS, AWKWARD)
+    yield url
+    run(server_url, "drop database {} with (force)", name)
+
+
+@pytest.fixture
+def key(database_url: str, tmp_path: Path) -> str:
+    """Sign the log as this machine's workers do, and return the public key."""
+    secrets = tmp_path / "var" / "secrets"
+    secrets.mkdir(parents=True)
+    (secrets / "audit-key").write_text("YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyAuLi4=")
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path / "var" / "audit", NOW)
+        return str(Signer(origin_of(connection), SEED).public)
+
+
+def verified(file: Path, key: str, proof: Path | None = None) -> tuple[int, str]:
+    """Run the verifier, which knows nothing of Daybook, and return its code and what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-I", VERIFIER, file, proof or f"{file}.proof", "--key", key],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [((), EVENTS), (("--from", "100", "--to", "355"), 256), (("--from", "512", "--to", "512"), 1)],
+)
+def test_an_export_is_proven_offline(  # noqa: PLR0913, PLR0917 - two tables of cases
+    typed: Typed, tmp_path: Path, key: str, form: str, asked: tuple[str, ...], rows: int
+) -> None:
+    file = tmp_path / f"export.{form}"
+    told = typed("audit", "export", str(file), *asked, "--json")
+    assert told.returncode == 0, told
+    assert json.loads(told.stdout)["events"] == rows
+    code, said = verified(file, key)
+    assert (code, said.split()[0]) == (0, str(rows)), said
+    lines = file.read_bytes().splitlines(keepends=True)
+    for number in {len(lines) // 2, len(lines) - 1}:
+        file.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
+        assert verified(file, key)[0] == 1
+
+
+def test_a_choice_of_events_is_proven_one_by_one(
+    typed: Typed, tmp_path: Path, key: str, database_url: str
+) -> None:
+    file = tmp_path / "export.jsonl"
+    assert typed("audit", "export", str(file), "--name", "order.note_added").returncode == 0
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["position"] for row in rows] == list(range(1, EVENTS + 1))
+    stream = rows[41]["stream_id"]
+    assert typed("audit", "export", str(file), "--stream", stream).returncode == 0
+    assert verified(file, key)[0] == 0
+    assert json.loads(file.read_text())["data"]["text"] == AWKWARD.format(41)
+    assert typed("audit", "export", str(file), "--type", "nothing").returncode == 0
+    assert verified(file, key)[0] == 0
+    assert file.read_text() == ""
+    assert database_url
+
+
+def test_whatever_is_changed_is_found(typed: Typed, tmp_path: Path, key: str) -> None:
+    file, forged = tmp_path / "export.jsonl", tmp_path / "forged.jsonl"
+    assert typed("audit", "export", str(file), "--from", "3", "--to", "90").returncode == 0
+    whole, proof = file.read_text(), file.with_name("export.jsonl.proof")
+    chance = random.Random(7)  # noqa: S311 - to be repeated
+    for old, new in (
+        ("alice", "bob00"),
+        ('"position":7,', '"position":6,'),
+        ('a \\"quoted', 'a \\"quotes'),
+        ("staff", "admin"),
+    ):
+        assert old in whole
+        forged.write_text(whole.replace(old, new, 1))
+        assert verified(forged, key, proof)[0] == 1, old
+    lines = whole.splitlines(keepends=True)
+    chance.shuffle(lines)
+    forged.write_text("".join(lines))
+    assert verified(forged, key, proof)[0] == 1
+    other = str(Signer(key.partition("+")[0], b"e" * 32).public)
+    assert verified(file, other, proof)[0] == 1
+    text = proof.read_text()
+    proof.write_text(text.replace('"rows":88', '"rows":87'))
+    assert verified(file, key, proof)[0] == 1
+
+
+def test_parquet_holds_the_same(typed: Typed, tmp_path: Path, key: str) -> None:
+    file, other = tmp_path / "export.parquet", tmp_path / "export.csv"
+    for one in (file, other):
+        assert typed("audit", "export", str(one)).returncode == 0
+    table = parquet.read_table(file)
+    rows = list(csv.DictReader(io.StringIO(other.read_bytes().decode())))
+    assert table.num_rows == len(rows) == EVENTS
+    for ours, theirs in zip(table.to_pylist(), rows, strict=True):
+        assert str(ours["position"]) == theirs["position"]
+        assert ours["data"] == theirs["data"]
+        assert str(ours["recorded_at"].isoformat())[:19] == theirs["recorded_at"][:19]
+    assert key
+
+
+def test_what_cannot_be_exported_is_said(typed: Typed, tmp_path: Path) -> None:
+    assert typed("audit", "export", str(tmp_path / "export.doc")).returncode == 2
