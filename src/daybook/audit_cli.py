@@ -275,3 +275,30 @@ def show(as_json: bool, found: object, laid_out: Any) -> None:  # noqa: FBT001 -
         typer.echo(msgspec.json.encode(found))
     else:
         out.print(laid_out)
+
+
+@audit.command("sign-ins")
+def sign_ins(  # noqa: PLR0913, PLR0917 - what can be typed
+    user: Annotated[UUID | None, typer.Option(help="Only of this user.")] = None,
+    address: Annotated[str | None, typer.Option(help="Only from this address.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only what came of it so: signed_in, failed, locked_out …")
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(help="Only records before this number, to read on.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List who signed in, or tried, from where, and what came of it; the newest first."""
+    from daybook import audit_questions as questions
+    from event_store.sign_in_records import KINDS, SignInQuery
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"It is one of {', '.join(KINDS)}.", param_hint="--kind")
+    query = SignInQuery(kind=kind, user_id=user, address=address, before=before, limit=limit)
+    words = {key: value for key, value in msgspec.structs.asdict(query).items() if value}
+    found, more = questions.sign_ins(settings(), query, words)
+    show(as_json, {"sign_ins": found, "more": more}, questions.sign_ins_table(found))
+    if more and not as_json:
+        typer.echo(f"There are more: --before {found[-1].number}")

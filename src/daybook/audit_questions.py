@@ -17,6 +17,7 @@ from event_store.history.differences import Change, changes
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings
+from event_store.sign_in_records import SignIn, SignInQuery
 from event_store.trail import Trail
 
 MOST_OF_A_STREAM = 10_000
@@ -49,6 +50,23 @@ def events(
 ) -> list[Entry]:
     """Return the events that a question asks for."""
     return asked(settings, lambda trail: trail.events(question, limit, access("events", **words)))
+
+
+def sign_ins(
+    settings: Settings, query: SignInQuery, words: dict[str, Any]
+) -> tuple[list[SignIn], bool]:
+    """Return records of sign-ins, and whether there are more."""
+    noted = access("sign-ins", **words)
+    return asked(settings, lambda trail: trail.sign_ins(query, noted))
+
+
+def sign_ins_table(found: list[SignIn]) -> Table:
+    """Lay records of sign-ins out for people."""
+    table = Table("Number", "At", "What", "User", "Address", "Program")
+    for one in found:
+        moment, who = f"{one.at:%Y-%m-%d %H:%M:%S}Z", str(one.user_id or "")
+        table.add_row(str(one.number), moment, one.kind, who, one.address, one.agent)
+    return table
 
 
 def event(settings: Settings, position: int, most: int) -> Surroundings:

@@ -15,6 +15,7 @@ from event_store.history.accesses import Access, Noted
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings, surroundings
+from event_store.sign_in_records import SignIn, SignInQuery, sign_ins_async
 
 
 class Trail(AbstractAsyncContextManager["Trail"]):
@@ -60,6 +61,13 @@ class Trail(AbstractAsyncContextManager["Trail"]):
             found = await proofs.inclusion_proof(connection, position)
             await accesses.note_async(connection, access, int(found is not None))
             return found
+
+    async def sign_ins(self, asked: SignInQuery, access: Access) -> tuple[list[SignIn], bool]:
+        """Return records of sign-ins, and whether there are more; that is recorded."""
+        async with borrowed(self._pool) as connection:
+            found, more = await sign_ins_async(connection, asked)
+            await accesses.note_async(connection, access, len(found))
+            return found, more
 
     async def consistency(
         self, first: int, second: int, access: Access

@@ -82,6 +82,7 @@ ROUTES = {
     ("GET", "/api/v1/audit/export/proof"): AUDITORS,
     ("GET", "/api/v1/audit/head"): EVERYBODY,
     ("GET", "/api/v1/audit/keys"): EVERYBODY,
+    ("GET", "/api/v1/audit/sign-ins"): AUDITORS,
     ("GET", "/api/v1/audit/proofs/inclusion"): AUDITORS,
     ("GET", "/api/v1/audit/proofs/consistency"): AUDITORS,
 }
@@ -111,6 +112,9 @@ OUTSIDE = {
     ("GET", "/metrics"): EVERYBODY,
     ("GET", "/openapi.json"): EVERYBODY,
     ("GET", "/openapi-v2.json"): EVERYBODY,
+    ("GET", "/graphql"): EVERYBODY,  # who may see what is decided by the resolvers, as in REST
+    ("POST", "/graphql"): EVERYBODY,
+    ("GET", "/graphql/explorer.js"): EVERYBODY,
     ("GET", "/docs"): EVERYBODY,
     ("GET", "/docs/docs.js"): EVERYBODY,
     ("GET", "/docs/docs.css"): EVERYBODY,

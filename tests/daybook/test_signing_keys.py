@@ -173,3 +173,22 @@ def test_the_command_line_rotates_and_shows_names_alone(
 def keys_shown(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(text)["keys"]
     return found
+
+
+def test_the_command_line_shows_who_signed_in(typed: Typed, environment: dict[str, str]) -> None:
+    user = uuid4()
+    with psycopg.connect(environment["DAYBOOK_DATABASE_URL"]) as connection:
+        for kind in ("failed", "signed_in"):
+            connection.execute(
+                "insert into sign_ins (kind, user_id, network, address, agent, request_id)"
+                " values (%s, %s, 'n', '198.51.100.7', 'browser', 'r')",
+                [kind, user],
+            )
+    told = typed("audit", "sign-ins", "--user", str(user), "--limit", "1", "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert [one["kind"] for one in found["sign_ins"]] == ["signed_in"]
+    assert found["more"] is True
+    shown = typed("audit", "sign-ins", "--kind", "failed")
+    assert "198.51.100.7" in shown.stdout
+    assert typed("audit", "sign-ins", "--kind", "nonsense").returncode == 2

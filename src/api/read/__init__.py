@@ -12,6 +12,7 @@ from api.read import (
     projections,
     reactions,
     reports,
+    sign_ins,
     users,
     v2,
 )
@@ -25,6 +26,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     *evidence.HANDLERS,
     *history.HANDLERS,
     *exports.HANDLERS,
+    *sign_ins.HANDLERS,
     *live.HANDLERS,
     *personal_data.HANDLERS,
     *reactions.HANDLERS,
