@@ -12,7 +12,8 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.connections import connect
-from projections.status import statuses
+from projections.jobs import unfinished
+from projections.status import statuses, workers
 
 STATEMENT_MS = 3_000
 
@@ -26,6 +27,16 @@ select c.name, h.position - c.position, coalesce(f.parked, 0),
           from reaction_failures where retry_at is null group by name
        ) f using (name)
  order by c.name
+"""
+
+PARKED = """
+select v.name, (select count(distinct (p.key, p.position)) from projection_parked p
+                 where p.name = v.name and p.side = 'live'),
+       coalesce((select extract(epoch from clock_timestamp() - min(f.first_at))
+                   from projection_failures f
+                  where f.name = v.name and f.side = 'live'), 0)::float8
+  from (select distinct name from projection_versions) v
+ order by v.name
 """
 
 log = structlog.get_logger(__name__)
@@ -46,7 +57,8 @@ class Facts(Collector):
                 self._database_url, name="daybook metrics", statement_ms=STATEMENT_MS
             ) as connection:
                 found = of_log(connection)
-                found += of_projections(connection) + of_reactions(connection)
+                found += of_projections(connection) + of_rebuilds(connection)
+                found += of_reactions(connection) + dead_letters(connection)
         except psycopg.Error as error:
             log.warning("no_facts", error=type(error).__name__)
         up.add_metric([], 1.0 if found else 0.0)
@@ -78,29 +90,44 @@ def of_projections(connection: Connection[TupleRow]) -> list[Metric]:
     failed = GaugeMetricFamily(
         "daybook_projection_failed", "Whether a view stands still over an error.", labels=labels
     )
+    paused = GaugeMetricFamily(
+        "daybook_projection_paused", "Whether an operator lets a view stand still.", labels=labels
+    )
     for one in statuses(connection):
         events.add_metric([one.name], one.events)
         seconds.add_metric([one.name], one.seconds)
         position.add_metric([one.name], one.position)
         failed.add_metric([one.name], one.failure is not None)
-    return [events, seconds, position, failed]
+        paused.add_metric([one.name], one.paused)
+    alive = GaugeMetricFamily("daybook_workers", "Worker processes that are alive.")
+    alive.add_metric([], len(workers(connection)))
+    return [events, seconds, position, failed, paused, alive]
+
+
+def of_rebuilds(connection: Connection[TupleRow]) -> list[Metric]:
+    """Return how far rebuilds under way are, from 0 to 1; there is no sample without one."""
+    progress = GaugeMetricFamily(
+        "daybook_projection_rebuild_progress",
+        "How much of the log a rebuild has folded.",
+        labels=["projection"],
+    )
+    for job in unfinished(connection):
+        progress.add_metric([job.name], job.position / job.target if job.target else 1.0)
+    return [progress]
 
 
 def of_reactions(connection: Connection[TupleRow]) -> list[Metric]:
-    """Return how far the reactions are behind the log, and what they have given up on."""
+    """Return how far the reactions are behind the log."""
     lag = GaugeMetricFamily(
         "daybook_reaction_lag_events", "Events that a reaction has yet to see.", labels=["reaction"]
     )
-    letters, oldest = dead_letters()
-    for name, behind, parked, since in connection.execute(REACTIONS).fetchall():
+    for name, behind, _, _ in connection.execute(REACTIONS).fetchall():
         lag.add_metric([name], behind)
-        letters.add_metric(["reaction", name], parked)
-        oldest.add_metric(["reaction", name], since)
-    return [lag, letters, oldest]
+    return [lag]
 
 
-def dead_letters() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
-    """Return the two families about events that were given up on."""
+def dead_letters(connection: Connection[TupleRow]) -> list[Metric]:
+    """Return how many events wait for an operator, and for how long."""
     labels = ["kind", "name"]
     letters = GaugeMetricFamily(
         "daybook_dead_letters", "Events that wait for an operator.", labels=labels
@@ -108,4 +135,10 @@ def dead_letters() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
     oldest = GaugeMetricFamily(
         "daybook_oldest_dead_letter_seconds", "For how long the oldest waits.", labels=labels
     )
-    return letters, oldest
+    for name, parked, since in connection.execute(PARKED).fetchall():
+        letters.add_metric(["projection", name], parked)
+        oldest.add_metric(["projection", name], since)
+    for name, _, parked, since in connection.execute(REACTIONS).fetchall():
+        letters.add_metric(["reaction", name], parked)
+        oldest.add_metric(["reaction", name], since)
+    return [letters, oldest]

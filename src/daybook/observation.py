@@ -1,8 +1,11 @@
-"""What sees requests, commands and appends of an API process: counters, and spans if wanted."""
+"""What sees requests, commands, appends and pages: counters, and spans where they are wanted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
 
 from api.application import Layer
 from commands.execution import Execute, execute
@@ -10,8 +13,13 @@ from daybook.metrics import Measured, Metrics, measured
 from daybook.settings import Settings
 from event_store.privacy.keyring import Keyring
 from event_store.store import EventStore
+from projections.engine import post_held
+from projections.leases import Crew
+from projections.pages import Pages
+from projections.projection import Projection
 
 Told = Callable[[int], None]
+Post = Callable[[Connection[TupleRow], Projection, Crew, Pages], int]
 
 
 @dataclass
@@ -29,8 +37,7 @@ def observed(settings: Settings, metrics: Metrics) -> Observation:
     carry_out = measured(execute, metrics)
     if settings.traces_url is None:
         return Observation(layers, carry_out, store_of)
-    if find_spec("opentelemetry.sdk") is None:
-        raise SystemExit("DAYBOOK_TRACES_URL needs more packages: pip install daybook[tracing].")
+    check_installed()
     from daybook import tracing  # noqa: PLC0415 - where it is off it need not be installed
 
     tracer = tracing.tracer_to(settings.traces_url, "daybook-api")
@@ -44,3 +51,21 @@ def observed(settings: Settings, metrics: Metrics) -> Observation:
 def store_of(database_url: str, keys: Keyring, told: Told) -> EventStore:
     """Return the log; `told` hears of each append."""
     return EventStore(database_url, keys=keys, on_append=told)
+
+
+def posting(settings: Settings) -> Post:
+    """Return what posts pages, in spans where the settings say so."""
+    if settings.traces_url is None:
+        return post_held
+    check_installed()
+    from daybook import tracing  # noqa: PLC0415 - where it is off it need not be installed
+
+    return tracing.posting_traced(
+        post_held, tracing.tracer_to(settings.traces_url, "daybook-worker")
+    )
+
+
+def check_installed() -> None:
+    """End with a sentence where spans are wanted and cannot be made."""
+    if find_spec("opentelemetry.sdk") is None:
+        raise SystemExit("DAYBOOK_TRACES_URL needs more packages: pip install daybook[tracing].")

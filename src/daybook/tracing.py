@@ -27,11 +27,12 @@ from domain.refusal import Refusal
 from event_store.privacy.keyring import Keyring
 from event_store.records import Append, Appended, Repeated
 from event_store.store import EventStore
-from projections.engine import Pages
+from projections.leases import Crew
+from projections.pages import Pages
 from projections.projection import Projection
 
 FAILED = 500
-Post = Callable[[Connection[TupleRow], Projection, Pages], int]
+Post = Callable[[Connection[TupleRow], Projection, Crew, Pages], int]
 
 
 def tracer_to(url: str, service: str) -> Tracer:
@@ -145,10 +146,12 @@ class TracedStore(EventStore):
 def posting_traced(post: Post, tracer: Tracer) -> Post:
     """Return what posts as `post` does, in a span if there was something to post."""
 
-    def post_traced(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
+    def post_traced(
+        connection: Connection[TupleRow], projection: Projection, crew: Crew, pages: Pages
+    ) -> int:
         span = tracer.start_span(f"post {projection.name}", kind=SpanKind.CONSUMER)
         try:
-            posted = post(connection, projection, pages)
+            posted = post(connection, projection, crew, pages)
         except Exception as error:
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
             span.end()

@@ -19,6 +19,7 @@ from daybook.builder import Foreman
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.notary import start_notary
+from daybook.observation import Post, posting
 from daybook.relay import Relay
 from daybook.services import Services
 from daybook.settings import Settings
@@ -47,8 +48,11 @@ log = structlog.get_logger(__name__)
 class Poster:
     """Posts the partitions that this process holds, over a connection for each thread."""
 
-    def __init__(self, database_url: str, keys: Keyring = NO_KEYS) -> None:
-        self._database_url = database_url
+    def __init__(
+        self, database_url: str, keys: Keyring = NO_KEYS, post_pages: Post = post_held
+    ) -> None:
+        """`post_pages` is `post_held`, or something around it that sees each posting."""
+        self._database_url, self._post_pages = database_url, post_pages
         self._local = threading.local()
         self._pages = Pages(PROJECTIONS.values(), keys)
         self._crew = Crew(PROJECTIONS.values())
@@ -94,7 +98,7 @@ class Poster:
             return
         try:
             self._crew.beat_if_due(self._connection())
-            post_held(self._connection(), projection, self._crew, self._pages)
+            self._post_pages(self._connection(), projection, self._crew, self._pages)
         except ProjectionFailed:
             self._pause(projection)
         except OUTAGE as error:
@@ -140,18 +144,20 @@ def start() -> None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
         raise SystemExit(message)
     keys = keyring(settings)
-    run_worker(settings.database_url, settings.redis_url, keys)
+    run_worker(settings.database_url, settings.redis_url, keys, posting(settings))
     start_reactions(settings, settings.database_url, settings.redis_url, keys)
     start_conductor(Services(settings.database_url, settings.redis_url, keys))
     start_cleaning(settings, settings.database_url)
     start_notary(settings, settings.database_url)
 
 
-def run_worker(database_url: str, redis_url: str, keys: Keyring = NO_KEYS) -> None:
+def run_worker(
+    database_url: str, redis_url: str, keys: Keyring = NO_KEYS, post_pages: Post = post_held
+) -> None:
     """Declare the actor on the process's broker, and start the tick."""
     broker = make_broker(redis_url)
     dramatiq.set_broker(broker)
-    poster = Poster(database_url, keys)
+    poster = Poster(database_url, keys, post_pages)
     seldom = Seldom()
 
     def post(name: str) -> None:

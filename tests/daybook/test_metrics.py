@@ -124,6 +124,9 @@ def test_facts_are_those_of_the_database(database_url: str) -> None:
     assert value(text, 'daybook_projection_lag_events{projection="orders"}') >= len(STORY)
     assert value(text, 'daybook_projection_lag_seconds{projection="orders"}') > 0
     assert value(text, 'daybook_dead_letters{kind="reaction",name="welcome_mail"}') == 0
+    assert value(text, 'daybook_dead_letters{kind="projection",name="orders"}') == 0
+    assert value(text, 'daybook_projection_paused{projection="orders"}') == 0
+    assert value(text, "daybook_workers") == 0
     post(database_url, PROJECTIONS["orders"])
     text = Metrics().rendered(Facts(database_url))
     assert value(text, 'daybook_projection_lag_events{projection="orders"}') == 0

@@ -25,7 +25,9 @@ from commands.work import Tools
 from daybook.tracing import Traced, TracedStore, posting_traced, traced
 from domain.refusal import NotFound
 from event_store.connections import connect
-from projections.engine import Pages, catch_up
+from projections.engine import post_held
+from projections.leases import joined
+from projections.pages import Pages
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import STAFF
 from tests.commands.test_products import listing
@@ -92,10 +94,11 @@ async def test_a_command_its_append_and_its_posting_are_spans(
     finally:
         await store.close()
         passwords.close()
-    post = posting_traced(catch_up, tracer)
+    post = posting_traced(post_held, tracer)
     products = PROJECTIONS["products"]
-    with connect(database_url, name="test") as connection:
-        assert [post(connection, products, Pages([products])) for _ in range(2)] == [1, 0]
+    with connect(database_url, name="test") as connection, joined(connection, [products]) as crew:
+        pages = Pages([products])
+        assert [post(connection, products, crew, pages) for _ in range(2)] == [1, 0]
     append, listed, refused, posted = spans.get_finished_spans()
     assert (append.name, listed.name, posted.name) == (
         "append",
