@@ -150,7 +150,7 @@ class SentAnswer:
         self._headers = [*headers]
         if body:
             self._headers.append((b"content-length", str(len(body)).encode()))
-            if PROBLEM_TYPE not in headers:
+            if not any(name == JSON_TYPE[0] for name, _ in headers):
                 self._headers.append(JSON_TYPE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI

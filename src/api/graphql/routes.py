@@ -1,15 +1,18 @@
 """GraphQL over HTTP: questions by POST, and in development a page to try them by GET."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import strawberry
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIHeader, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import JSONBody
-from strawberry import Schema
 
 from api.envelope import Answer
 from api.graphql.answers import shown
@@ -19,7 +22,7 @@ from api.guards import ANYONE
 from api.openapi import PAGE_POLICY
 from api.read.answers import position_header
 from api.read.cursors import Cursors
-from api.read.views import CONSISTENCY, POSITION, operation
+from api.read.views import CONSISTENCY, operation
 from api.request import ApiRequest
 from api.routes import route
 from projections.views import Views
@@ -27,6 +30,14 @@ from projections.views import Views
 PATH = "/graphql"
 TAG = "GraphQL"
 LONGEST_QUERY = 20_000
+OK = 200
+MEDIA_TYPE = "application/graphql-response+json"
+# GraphQL over HTTP, 6.4: whoever answers 4xx in this form says so by the type.
+GRAPHQL_TYPE = (b"content-type", MEDIA_TYPE.encode())
+POSITION_SEEN = OpenAPIHeader(
+    description="The position in the log up to which all views that were read had seen.",
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+)
 EXPLORER = Path(__file__).parent / "explorer"
 PAGES = (
     (PATH, "index.html", "text/html; charset=utf-8"),
@@ -78,6 +89,18 @@ ANSWERED = ResponseSpec(
 )
 
 
+@dataclass
+class Asked(operation([*CONSISTENCY], [])):  # type: ignore[misc]  # a class that is made
+    """The documented operation: what is not understood is told in GraphQL's own form as well."""
+
+    def __post_init__(self) -> None:
+        """Add the other form of a 400, and the header."""
+        super().__post_init__()
+        answers: Any = self.responses
+        answers["200"].headers = {"Daybook-Position": POSITION_SEEN}
+        answers["400"].content[MEDIA_TYPE] = answers["200"].content["application/json"]
+
+
 def graphql(*, development: bool) -> list[HTTPRouteHandler]:
     """Return the routes; the schema can be asked for, and tried, in development alone."""
     schema = schema_with(introspection=development)
@@ -85,7 +108,7 @@ def graphql(*, development: bool) -> list[HTTPRouteHandler]:
     return [asking_route(schema), *pages]
 
 
-def asking_route(schema: Schema) -> HTTPRouteHandler:
+def asking_route(schema: strawberry.Schema) -> HTTPRouteHandler:
     """Return the route that takes questions."""
 
     @route(
@@ -96,7 +119,7 @@ def asking_route(schema: Schema) -> HTTPRouteHandler:
         tag=TAG,
         refusals=["VIEW_BEHIND"],
         answers={200: ANSWERED},
-        operation=operation([*CONSISTENCY], [POSITION]),
+        operation=Asked,
     )
     async def ask_graphql(
         request: ApiRequest,
@@ -120,8 +143,11 @@ def asking_route(schema: Schema) -> HTTPRouteHandler:
         body: JsonObject = {"data": found.data}
         if found.errors:
             body["errors"] = shown(found.errors)
-        position = [] if asking.position is None else [position_header(asking.position)]
-        return Answer(body, status=status_of(body), headers=position)
+        headers = [] if asking.position is None else [position_header(asking.position)]
+        status = status_of(body)
+        if status != OK:
+            headers.append(GRAPHQL_TYPE)
+        return Answer(body, status=status, headers=headers)
 
     return ask_graphql
 
@@ -130,7 +156,7 @@ def status_of(body: JsonObject) -> int:
     """Return the status of an answer: whatever was carried out is 200, refused fields or not."""
     errors = body.get("errors", ())
     understood = body["data"] is not None or any("path" in one for one in errors)
-    return 200 if understood or not errors else 400
+    return OK if understood or not errors else 400
 
 
 def page(path: str, name: str, media_type: str) -> HTTPRouteHandler:
