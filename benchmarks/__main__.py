@@ -17,6 +17,7 @@ from benchmarks import (
     loading,
     overloading,
     placing_orders,
+    reading,
     report,
     rivals,
     starting,
@@ -28,7 +29,17 @@ Measure = Callable[[Bench], Iterator[Finding | Skipped]]
 
 PARTS: dict[str, Measure] = {
     one.PART: one.measure
-    for one in (placing_orders, rivals, appending, loading, growing, overloading, delays, starting)
+    for one in (
+        placing_orders,
+        reading,
+        rivals,
+        appending,
+        loading,
+        growing,
+        overloading,
+        delays,
+        starting,
+    )
 }
 
 

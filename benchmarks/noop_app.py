@@ -1,4 +1,4 @@
-"""The ceiling: the shipped server with one more route, which does everything but the command.
+"""The ceiling: the shipped server with two routes more, which do all but the command or query.
 
 `python -m benchmarks.noop_app` runs it as `daybook serve` runs the shipped one.
 """
@@ -6,14 +6,16 @@
 import os
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from litestar import Litestar
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api import write
+from api import read, write
 from api.envelope import Answer, Success
-from api.guards import BUYERS
+from api.guards import ANYONE, BUYERS
+from api.read.answers import ViewAnswer, single
 from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.idempotency import HEADER
@@ -27,8 +29,23 @@ from daybook.api import both_sides
 from daybook.logs import configure_logs
 from daybook.settings import Settings
 from domain.money import Money
+from projections.amounts import MoneyView
+from projections.products import ProductView
 
 PATH = f"{V1}/no-orders"
+NOTHING = f"{V1}/nothing"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PRODUCT = ProductView(
+    id=UUID("01900000-0000-7000-8000-000000007ea0"),
+    sku="85123A",
+    name="White hanging heart",
+    price=MoneyView("2.55", "GBP"),
+    stock=2_000_000,
+    status="for_sale",
+    created_at=NOON,
+    updated_at=NOON,
+    version=1,
+)
 
 
 @route("POST", PATH, who=BUYERS, summary="Place no order", tag="Benchmark", status=201)
@@ -52,9 +69,16 @@ async def create_no_order(
     )
 
 
+@route("GET", NOTHING, who=ANYONE, summary="Show nothing", tag="Benchmark")
+async def show_nothing(request: ApiRequest) -> ViewAnswer:
+    """Answer as if a product had been read."""
+    return single(request, PRODUCT, None, version=1, position=1)
+
+
 def app() -> Litestar:
-    """Return the shipped application with the route."""
+    """Return the shipped application with the routes."""
     write.HANDLERS.append(create_no_order)
+    read.HANDLERS.append(show_nothing)
     return both_sides()
 
 

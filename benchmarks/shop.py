@@ -2,12 +2,15 @@
 
 import asyncio
 import secrets
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import httpx
 import msgspec
@@ -31,6 +34,14 @@ from projections.status import statuses
 
 SERVE = ("-m", "daybook", "serve", "--side", "all")
 SERVE_NOOP = ("-m", "benchmarks.noop_app")
+STAFF_EMAIL = "staff@daybook.example"
+
+
+class Serve(NamedTuple):
+    """A server to start: its module, and settings of its own."""
+
+    module: str
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Shop:
     services: Services
     ports: dict[str, int]
     token: str
+    staff_token: str = ""
     bodies: dict[str, Path] = field(default_factory=dict)
 
     def orders(self, bodies: str) -> Order:
@@ -61,10 +73,16 @@ class Shop:
 
 
 @contextmanager
-def shop(
-    bench: Bench, postgres: Postgres, name: str, *, noop: bool, workers: bool = False
+def shop(  # noqa: PLR0913 - what a measurement needs, each by its name
+    bench: Bench,
+    postgres: Postgres,
+    name: str,
+    *,
+    noop: bool,
+    workers: bool = False,
+    others: Mapping[str, Serve] = MappingProxyType({}),
 ) -> Iterator[Shop]:
-    """Run Daybook's server, and if asked for that of the no-op and the workers, on a new log."""
+    """Run Daybook's server on a new log, with the no-op's, the workers and others if asked for."""
     folder = bench.folder / name
     folder.mkdir(mode=0o755)
     with ExitStack() as stack:
@@ -78,11 +96,16 @@ def shop(
             settings = settings_of(found, secret, folder)
             ports[server] = settings.port
             start(supervisor, server, command, settings)
+        for server, serve in others.items():
+            settings = settings_of(found, secret, folder)
+            ports[server] = settings.port
+            start(supervisor, server, ["-m", serve.module], settings, serve.settings)
         if workers:
             settings = settings_of(found, secret, folder)
             env = {**variables(settings), "dramatiq_worker_timeout": programs.WORKER_TIMEOUT}
             supervisor.start("workers", programs.worker_command(settings), env=env)
-        opened = Shop(found, ports, customer(ports["daybook"]))
+        token = customer(ports["daybook"])
+        opened = Shop(found, ports, token, staff(ports["daybook"], settings) if others else "")
         opened.bodies.update(asyncio.run(stocked(found, folder, 20 if bench.quick else 1_000)))
         yield opened
 
@@ -115,12 +138,18 @@ def variables(settings: Settings) -> dict[str, str]:
     )
 
 
-def start(supervisor: Supervisor, name: str, command: Sequence[str], settings: Settings) -> None:
+def start(
+    supervisor: Supervisor,
+    name: str,
+    command: Sequence[str],
+    settings: Settings,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Start a server and wait until it answers."""
     supervisor.start(
         name,
         [sys.executable, *command],
-        env=variables(settings),
+        env=variables(settings) | more,
         ready=lambda: programs.answers(settings),
     )
 
@@ -130,6 +159,22 @@ def customer(port: int) -> str:
     who = {"email": "ada@daybook.example", "password": secrets.token_urlsafe(12)}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False) as client:
         client.post("/users", json={**who, "name": "Ada"}).raise_for_status()
+        answer = client.post("/auth/login", json=who).raise_for_status()
+    return str(answer.json()["data"]["accessToken"])
+
+
+def staff(port: int, settings: Settings) -> str:
+    """Make somebody who may see everything and return the access token."""
+    who = {"email": STAFF_EMAIL, "password": secrets.token_urlsafe(12)}
+    given = {"DAYBOOK_ADMIN_EMAIL": who["email"], "DAYBOOK_ADMIN_PASSWORD": who["password"]}
+    subprocess.run(
+        [sys.executable, "-m", "daybook", "users", "create-admin", "--email", who["email"]],
+        env=variables(settings) | given,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False) as client:
         answer = client.post("/auth/login", json=who).raise_for_status()
     return str(answer.json()["data"]["accessToken"])
 
