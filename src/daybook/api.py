@@ -3,6 +3,7 @@
 granian calls `write_side`, `read_side` or `both_sides` in each of its worker processes.
 """
 
+import asyncio
 import hmac
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ from daybook.settings import RateLimit, Settings, audit_keys
 from daybook.signing_keys import KeyRing
 from daybook.stop_signals import on_stop_signal
 from daybook.wakeups import Herald
+from daybook.wakeups_over_rabbitmq import why_unusable
 from event_store.connections import pool
 from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
@@ -96,9 +98,10 @@ def from_environment(side: Side) -> Litestar:
     if settings.database_url is None or settings.redis_url is None:
         message = "The API needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook serve`."
         raise SystemExit(message)
-    app = build(
-        side, settings, Services(settings.database_url, settings.redis_url, keyring(settings))
+    found = Services(
+        settings.database_url, settings.redis_url, keyring(settings), settings.broker_url
     )
+    app = build(side, settings, found)
     garbage.settle()
     return app
 
@@ -138,7 +141,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     return create_app(
         handlers=[
             *(handler for one in sides for handler in one.handlers),
-            *health(checks(looking), reports(looking, services.redis_url, hub)),
+            *health(checks(looking), reports(looking, services, hub)),
             metrics(lambda: counting.rendered(facts), settings.metrics_token),
         ],
         tokens=tokens,
@@ -188,7 +191,7 @@ def writing(  # noqa: PLR0913, PLR0917 - the parts of the side
 
     `forgetting` gets what else is to be told of somebody who is forgotten.
     """
-    herald = Herald(services.redis_url, PROJECTIONS)
+    herald = Herald(services.wakeups_url, PROJECTIONS)
     passwords = Passwords()
 
     def tell(position: int) -> None:
@@ -295,13 +298,19 @@ def checks(connections: AsyncConnectionPool) -> Mapping[str, Check]:
     return {"postgres": postgres, "migration": migration}
 
 
-def reports(connections: AsyncConnectionPool, redis_url: str, hub: Hub) -> Mapping[str, Report]:
+def reports(connections: AsyncConnectionPool, found: Services, hub: Hub) -> Mapping[str, Report]:
     """Return what is told besides."""
+    desk = ReactionDesk(found.database_url)
 
     async def answers() -> object:
-        async with Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as redis:
+        async with Redis.from_url(
+            found.redis_url, socket_timeout=1, socket_connect_timeout=1
+        ) as redis:
             await redis.ping()
         return "ok"
+
+    async def rabbitmq() -> object:
+        return await asyncio.to_thread(why_unusable, found.wakeups_url) or "ok"
 
     async def lag() -> object:
         async with connections.connection() as connection:
@@ -315,7 +324,19 @@ def reports(connections: AsyncConnectionPool, redis_url: str, hub: Hub) -> Mappi
                 for one in await statuses_async(connection)
             }
 
+    async def reactions() -> object:
+        return {
+            one.name: {"state": one.state, "events": one.events, "parked": one.parked}
+            for one in await desk.statuses()
+        }
+
     async def streams() -> object:
         return hub.listeners
 
-    return {"redis": answers, "projections": lag, "streams": streams}
+    told: dict[str, Report] = {
+        "redis": answers,
+        "projections": lag,
+        "reactions": reactions,
+        "streams": streams,
+    }
+    return told | ({"rabbitmq": rabbitmq} if found.broker_url else {})

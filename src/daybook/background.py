@@ -28,9 +28,11 @@ SECONDS_BETWEEN_CLEANINGS = 60.0
 log = structlog.get_logger(__name__)
 
 
-def start_reactions(settings: Settings, database_url: str, redis_url: str, keys: Keyring) -> None:
+def start_reactions(
+    settings: Settings, database_url: str, redis_url: str, keys: Keyring
+) -> Reactor:
     """React for as long as this process lives; it may be killed at any moment."""
-    herald = Herald(redis_url, PROJECTIONS)
+    herald = Herald(settings.broker_url or redis_url, PROJECTIONS)
     herald.start()
     kept = settings.integration_events
     reactor = Reactor(
@@ -46,6 +48,7 @@ def start_reactions(settings: Settings, database_url: str, redis_url: str, keys:
     threading.Thread(
         target=reactor.run, args=[threading.Event()], name="reactions", daemon=True
     ).start()
+    return reactor
 
 
 def start_conductor(found: Services) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 SECONDS_BETWEEN_WARNINGS = 30.0
 # These say the same with every attempt while a service is away.
-INSISTENT = ("dramatiq", "psycopg")
+INSISTENT = ("dramatiq", "pika", "psycopg")
 
 
 # What must never be in a log, wherever it comes from (a message of Postgres, a path, a library):

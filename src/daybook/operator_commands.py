@@ -37,7 +37,7 @@ def user_name() -> str:
 @asynccontextmanager
 async def operator_tools(found: Services) -> AsyncIterator[Tools]:
     """Open what commands work with; the workers are told of what is appended."""
-    herald = Herald(found.redis_url, PROJECTIONS)
+    herald = Herald(found.wakeups_url, PROJECTIONS)
     store = EventStore(found.database_url, keys=found.keys, on_append=herald.tell)
     passwords = Passwords()
     herald.start()

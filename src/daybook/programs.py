@@ -35,10 +35,10 @@ FACTORIES: "dict[Side, str]" = {
     "read": "daybook.api:read_side",
     "all": "daybook.api:both_sides",
 }
-# Each wakes as often as Redis is asked, and posting shares one interpreter lock: few are enough.
+# Posting shares one interpreter lock: few are enough.
 WORKER_THREADS = 3
-# dramatiq asks Redis this often when idle, in milliseconds: the delay of a view that was idle.
-WORKER_TIMEOUT = "10"
+# How often dramatiq's threads look whether they shall stop, in milliseconds.
+WORKER_TIMEOUT = "1000"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEADER_SECONDS = 20
 DRAIN_SECONDS = 8

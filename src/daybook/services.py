@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 import redis
 
-from daybook import embedded_postgres, embedded_valkey, sockets
+from daybook import embedded_postgres, embedded_valkey, sockets, wakeups_over_rabbitmq
 from daybook.master_key import keyring
 from daybook.settings import Settings
 from daybook.supervisor import ServiceError, StartError, Supervisor
@@ -49,6 +49,12 @@ class Services:
     database_url: str
     redis_url: str
     keys: Keyring = NO_KEYS
+    broker_url: str | None = None
+
+    @property
+    def wakeups_url(self) -> str:
+        """What carries wake-ups: RabbitMQ if there is one, else Redis."""
+        return self.broker_url or self.redis_url
 
 
 class _Notice(msgspec.Struct):
@@ -68,7 +74,9 @@ def services(settings: Settings) -> Iterator[Services]:
     """
     if settings.database_url and settings.redis_url:
         _check_given(settings)
-        yield Services(settings.database_url, settings.redis_url, keyring(settings))
+        yield Services(
+            settings.database_url, settings.redis_url, keyring(settings), settings.broker_url
+        )
         return
     run_dir = _run_dir(settings)
     with contextlib.ExitStack() as stack:
@@ -169,7 +177,7 @@ def _chosen(settings: Settings, database: str | None, cache: str | None) -> Serv
             "The running Daybook uses a Postgres or Redis of its settings: give this command the"
             " same DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL."
         )
-    return Services(database_url, redis_url, keyring(settings))
+    return Services(database_url, redis_url, keyring(settings), settings.broker_url)
 
 
 def _attached(settings: Settings, notice: _Notice) -> Services:
@@ -283,6 +291,8 @@ def _check_given(settings: Settings) -> None:
         _check_database(settings)
     if settings.redis_url:
         _check_redis(settings)
+    if settings.broker_url:
+        _check_broker(settings)
 
 
 def _check_database(settings: Settings) -> None:
@@ -326,4 +336,14 @@ def _check_redis(settings: Settings) -> None:
             f"Redis at DAYBOOK_REDIS_URL={shown} throws away whatever it likes when it is full"
             f" (maxmemory-policy {policy}), wake-ups and integration events too: set it to"
             " noeviction or volatile-lru there, or choose another Redis."
+        )
+
+
+def _check_broker(settings: Settings) -> None:
+    shown = settings.masked()["DAYBOOK_BROKER_URL"]
+    why = wakeups_over_rabbitmq.why_unusable(settings.broker_url or "")
+    if why is not None:
+        _say(
+            f"warning: RabbitMQ at DAYBOOK_BROKER_URL={shown} cannot be used ({why}): commands are"
+            " still taken, views are slower to follow."
         )

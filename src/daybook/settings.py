@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     traces_url: str | None = None
     mail_from: str = "Daybook <no-reply@daybook.invalid>"
     integration_events: int | None = 100_000
+    broker_url: str | None = None
 
     def __repr__(self) -> str:
         return f"Settings({self.masked()})"
@@ -381,6 +382,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
         _url("smtp", "smtps"),
+    ),
+    "DAYBOOK_BROKER_URL": (
+        "a RabbitMQ address such as amqp://user:password@host:5672 or amqps://host",
+        _url("amqp", "amqps"),
     ),
     "DAYBOOK_INTEGRATION_EVENTS": (
         f"`off` or how many the stream keeps, from 1000 to {_MOST_KEPT}",

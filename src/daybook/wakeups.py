@@ -1,65 +1,72 @@
 """Wake-ups: dramatiq messages that say "there is news for projection P", and nothing more.
 
 The log is the queue. A message that is lost, doubled or late does no harm: workers also look at the
-log by themselves every second, so Redis can be away without a view standing still.
+log by themselves every second, so what carries them can be away without a view standing still. That
+is Redis, or RabbitMQ where `DAYBOOK_BROKER_URL` names one.
 """
 
 import threading
 from collections.abc import Iterable
+from typing import Protocol
 
-import redis
 import structlog
-from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from dramatiq import Broker
 
+from daybook import wakeups_over_rabbitmq, wakeups_over_redis
 from daybook.logs import Seldom
 
-NAMESPACE = "daybook"
-QUEUE = "projections"
-ACTOR = "post"
 SECONDS_BETWEEN_SENDS = 0.01
-SECONDS_TO_LEAVE_REDIS_ALONE = 1.0
+SECONDS_TO_LEAVE_IT_ALONE = 1.0
 SECONDS_TO_CLOSE = 2.0
-# A message under way is not sent again; should it be lost, the mark is gone after this time.
-MARK_MILLISECONDS = 500
+# So that a connection is not taken for dead.
+SECONDS_BETWEEN_SIGNS = 10.0
 
 log = structlog.get_logger(__name__)
 
 
-def make_broker(redis_url: str) -> RedisBroker:
-    """Return the broker of wake-ups. Messages are not retried: the next one, or the tick, does."""
-    client = redis.Redis.from_url(
-        redis_url,
-        socket_timeout=2,
-        socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 1),
-    )
-    broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
-        client=client,
-        middleware=[],
-        namespace=NAMESPACE,
-        heartbeat_timeout=10_000,
-        maintenance_chance=10_000,
-    )
-    broker.declare_queue(QUEUE)
-    return broker
+class Carrier(Protocol):
+    """What carries wake-ups; all of it but `close` is called on the herald's thread."""
+
+    name: str
+
+    def send(self) -> None:
+        """Send a wake-up for each projection that needs one; raises what went wrong."""
+
+    def rest(self) -> None:
+        """Give a sign of life."""
+
+    def leave(self) -> None:
+        """Hang up."""
+
+    def close(self) -> None:
+        """Let everything go, from whatever thread."""
 
 
-def mark_of(projection: str) -> str:
-    """Return the key that says that a message for a projection is under way."""
-    return f"daybook:news:{projection}"
+def over_rabbitmq(url: str) -> bool:
+    """Tell whether an address is RabbitMQ's."""
+    return url.startswith(("amqp://", "amqps://"))
+
+
+def make_broker(url: str) -> Broker:
+    """Return the broker of wake-ups at an address: that of workers."""
+    if over_rabbitmq(url):
+        return wakeups_over_rabbitmq.make_broker(url)
+    return wakeups_over_redis.make_broker(url)
+
+
+def carrier_to(url: str, projections: Iterable[str]) -> Carrier:
+    """Return what carries wake-ups to the workers."""
+    if over_rabbitmq(url):
+        return wakeups_over_rabbitmq.RabbitmqCarrier(url, projections)
+    return wakeups_over_redis.RedisCarrier(url, projections)
 
 
 class Herald:
-    """Sends wake-ups from a thread of its own, so that no command ever waits for Redis."""
+    """Sends wake-ups from a thread of its own, so that no command ever waits for it."""
 
-    def __init__(self, redis_url: str, projections: Iterable[str]) -> None:
-        self._broker = make_broker(redis_url)
-        self._projections = list(projections)
-        # While no worker takes messages, those that wait say it all.
-        self._most_waiting = 2 * len(self._projections)
+    def __init__(self, url: str, projections: Iterable[str]) -> None:
+        """`url` is Redis's or RabbitMQ's."""
+        self._carrier = carrier_to(url, projections)
         self._news = threading.Event()
         self._closing = threading.Event()
         self._seldom = Seldom()
@@ -78,36 +85,34 @@ class Herald:
         self._closing.set()
         self._news.set()
         self._thread.join(timeout=SECONDS_TO_CLOSE)
-        self._broker.client.close()
+        self._carrier.close()
 
     def _run(self) -> None:
-        while self._news.is_set() or not self._closing.is_set():
-            self._news.wait()
-            self._news.clear()
-            try:
-                self._send()
-                # Under load one message stands for many appends: sending is not free for commands.
-                self._closing.wait(SECONDS_BETWEEN_SENDS)
-            except Exception as error:  # noqa: BLE001 - whatever it was, there will be more news
-                if self._seldom.due("redis_down"):
-                    effect = "views follow within a second"
-                    log.warning("redis_down", error=str(error), effect=effect)
-                if self._closing.wait(SECONDS_TO_LEAVE_REDIS_ALONE):
+        try:
+            while self._news.is_set() or not self._closing.is_set():
+                if not self._once():
                     return
+        finally:
+            self._carrier.leave()
 
-    def _send(self) -> None:
-        with self._broker.client.pipeline(transaction=False) as pipeline:
-            pipeline.llen(f"{NAMESPACE}:{QUEUE}")
-            for projection in self._projections:
-                pipeline.set(mark_of(projection), 1, nx=True, px=MARK_MILLISECONDS)
-            waiting, *unmarked = pipeline.execute()
-        if waiting >= self._most_waiting:
-            return
-        for projection, new in zip(self._projections, unmarked, strict=True):
-            if new:
-                self._broker.enqueue(message_for(projection))
+    def _once(self) -> bool:
+        """Wait for news and send them; False: it is to be closed, and nothing can be sent."""
+        is_news = self._news.wait(SECONDS_BETWEEN_SIGNS)
+        self._news.clear()
+        try:
+            if is_news:
+                self._carrier.send()
+            else:
+                self._carrier.rest()
+        except Exception as error:  # noqa: BLE001 - whatever it was, there will be more news
+            self._say_away(error)
+            return not self._closing.wait(SECONDS_TO_LEAVE_IT_ALONE)
+        # Under load one message stands for many appends: sending is not free for commands.
+        self._closing.wait(SECONDS_BETWEEN_SENDS)
+        return True
 
-
-def message_for(projection: str) -> "Message[None]":
-    """Return the wake-up of a projection."""
-    return Message(queue_name=QUEUE, actor_name=ACTOR, args=(projection,), kwargs={}, options={})
+    def _say_away(self, error: Exception) -> None:
+        event = f"{self._carrier.name}_down"
+        if self._seldom.due(event):
+            effect = "views follow within a second"
+            log.warning(event, error=str(error) or type(error).__name__, effect=effect)

@@ -6,11 +6,12 @@ Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of it
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import dramatiq
 import psycopg
-import redis
 import structlog
+from dramatiq.brokers.redis import RedisBroker
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -23,7 +24,9 @@ from daybook.observation import Post, posting
 from daybook.relay import Relay
 from daybook.services import Services
 from daybook.settings import Settings
-from daybook.wakeups import ACTOR, QUEUE, make_broker, mark_of
+from daybook.wakeup_message import ACTOR, QUEUE
+from daybook.wakeups import make_broker
+from daybook.wakeups_over_redis import Marks
 from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.engine import ProjectionFailed, post_held
@@ -144,25 +147,29 @@ def start() -> None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
         raise SystemExit(message)
     keys = keyring(settings)
-    run_worker(settings.database_url, settings.redis_url, keys, posting(settings))
-    start_reactions(settings, settings.database_url, settings.redis_url, keys)
-    start_conductor(Services(settings.database_url, settings.redis_url, keys))
+    reactor = start_reactions(settings, settings.database_url, settings.redis_url, keys)
+    found = Services(settings.database_url, settings.redis_url, keys, settings.broker_url)
+    run_worker(found, reactor.wake_publisher, posting(settings))
+    start_conductor(found)
     start_cleaning(settings, settings.database_url)
     start_notary(settings, settings.database_url)
 
 
-def run_worker(
-    database_url: str, redis_url: str, keys: Keyring = NO_KEYS, post_pages: Post = post_held
-) -> None:
-    """Declare the actor on the process's broker, and start the tick."""
-    broker = make_broker(redis_url)
+def run_worker(found: Services, on_news: Callable[[], None], post_pages: Post = post_held) -> None:
+    """Declare the actor on the process's broker, and start the tick.
+
+    `on_news` is called on one of dramatiq's threads for each message; it returns at once.
+    """
+    broker = make_broker(found.wakeups_url)
     dramatiq.set_broker(broker)
-    poster = Poster(database_url, keys, post_pages)
-    seldom = Seldom()
+    poster = Poster(found.database_url, found.keys, post_pages)
+    marks = Marks(broker.client) if isinstance(broker, RedisBroker) else None
 
     def post(name: str) -> None:
         # The mark goes first: news that comes while we read must be able to send a new message.
-        unmark(broker.client, name, seldom)
+        if marks:
+            marks.unmark(name)
+        on_news()
         projection = PROJECTIONS.get(name)
         if projection is None:
             return
@@ -174,23 +181,14 @@ def run_worker(
         if name in PROJECTIONS:
             poster.post(PROJECTIONS[name])
 
-    relay = Relay(redis_url, post_too)
+    relay = Relay(found.redis_url, post_too)
 
     dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(post)
     relay.start()
-    Foreman(database_url).start()
+    Foreman(found.database_url).start()
     poster.beat()
     for work in (heart, tick):
         threading.Thread(target=work, args=[poster], name=work.__name__, daemon=True).start()
-
-
-def unmark(client: "redis.Redis", name: str, seldom: Seldom) -> None:
-    """Say that no message for a projection is under way any more."""
-    try:
-        client.delete(mark_of(name))
-    except redis.RedisError as error:
-        if seldom.due("redis_down"):
-            log.warning("redis_down", error=str(error))
 
 
 def heart(poster: Poster) -> None:

@@ -52,6 +52,7 @@ def test_every_setting_is_read() -> None:
         payment_window="2h",
         smtp_url="smtps://me:pw@mail:465",
         integration_events="5000",
+        broker_url="amqps://me:pw@queue/shop",
     )
     assert settings == Settings(
         env="production",
@@ -75,6 +76,7 @@ def test_every_setting_is_read() -> None:
         payment_window=timedelta(hours=2),
         smtp_url="smtps://me:pw@mail:465",
         integration_events=5_000,
+        broker_url="amqps://me:pw@queue/shop",
     )
     assert read(integration_events="off").integration_events is None
 
@@ -95,6 +97,7 @@ def test_every_setting_is_read() -> None:
         ("redis_url", "unix://"),
         ("smtp_url", "mail:25"),
         ("integration_events", "999"),
+        ("broker_url", "redis://queue"),
         ("integration_events", "on"),
         ("admin_email", "ann"),
         ("api_processes", "-1"),

@@ -23,7 +23,9 @@ from commands.passwords import Passwords
 from commands.work import Tools
 from daybook.programs import WORKER_TIMEOUT, worker_command
 from daybook.settings import Settings
-from daybook.wakeups import Herald, make_broker, mark_of, message_for
+from daybook.wakeup_message import message_for
+from daybook.wakeups import Herald
+from daybook.wakeups_over_redis import make_broker, mark_of
 from daybook.worker import Poster
 from event_store.store import EventStore
 from projections.switched_on import PROJECTIONS
@@ -59,13 +61,14 @@ def shop(server_url: str, template_database: str) -> Iterator[str]:
 
 
 @contextmanager
-def working(database_url: str, redis_url: str, log: Path) -> Iterator[Path]:
+def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") -> Iterator[Path]:
     """Run a worker process for the length of a block; give the file that it logs to."""
     environment = {name: value for name, value in os.environ.items() if "DAYBOOK" not in name}
     environment |= {"DAYBOOK_DATABASE_URL": database_url, "DAYBOOK_REDIS_URL": redis_url}
     environment |= {
         "dramatiq_worker_timeout": WORKER_TIMEOUT,
         "DAYBOOK_DATA_DIR": f"{log.parent}/var",
+        "DAYBOOK_BROKER_URL": broker_url,
     }
     with (
         log.open("wb") as written,
