@@ -6,10 +6,12 @@ import time
 from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
+from pathlib import Path
 
 import psycopg
 import structlog
 
+from daybook import tombstones
 from daybook.conductor import Conductor
 from daybook.operator_commands import operator_tools
 from daybook.services import Services
@@ -24,6 +26,7 @@ from reactions.mailing import outlet_for
 from reactions.reactor import Reactor
 
 SECONDS_BETWEEN_CLEANINGS = 60.0
+SECONDS_BETWEEN_NOTES = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +80,27 @@ def start_cleaning(settings: Settings, database_url: str) -> None:
     kept = max(settings.sign_ins_kept, window)
     arguments = [database_url, kept]
     threading.Thread(target=clean, args=arguments, name="cleaning", daemon=True).start()
+
+
+def start_noting(settings: Settings, database_url: str) -> None:
+    """Note in a file who is forgotten, for as long as this process lives."""
+    path = tombstones.file_of(settings)
+    threading.Thread(
+        target=note_again, args=[database_url, path], name="notes", daemon=True
+    ).start()
+
+
+def note_again(database_url: str, path: Path) -> None:
+    """Look every few seconds; what fails is tried the next time."""
+    while True:
+        try:
+            with connect(database_url, name="daybook notes") as connection:
+                while True:
+                    tombstones.note(connection, path)
+                    time.sleep(SECONDS_BETWEEN_NOTES)
+        except (psycopg.Error, OSError) as error:
+            log.warning("forgotten_not_noted", error=type(error).__name__)
+        time.sleep(SECONDS_BETWEEN_NOTES)
 
 
 def clean(database_url: str, sign_ins_kept: timedelta) -> None:

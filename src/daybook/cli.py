@@ -16,6 +16,7 @@ from daybook.audit_cli import audit
 from daybook.failure_cli import failures
 from daybook.logs import configure_logs
 from daybook.printing import UNUSABLE, WRONG, Json, errors, out, print_json, print_result
+from daybook.privacy_cli import privacy
 from daybook.projection_cli import projections
 from daybook.reaction_commands import reactions
 from daybook.settings import Settings, SettingsError
@@ -37,6 +38,7 @@ app.add_typer(users, name="users")
 app.add_typer(projections, name="projections")
 app.add_typer(failures, name="failures")
 app.add_typer(audit, name="audit")
+app.add_typer(privacy, name="privacy")
 app.add_typer(reactions, name="reactions")
 
 

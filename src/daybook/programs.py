@@ -21,6 +21,7 @@ from granian.server import Server
 
 from daybook.first_admin import NewAdmin, ensure_first_admin
 from daybook.migrate import migrate
+from daybook.privacy import prepare
 from daybook.services import Services, check_port, kept_services, services
 from daybook.settings import RateLimit, Settings
 from daybook.signing_keys import key_file, signing_keys
@@ -68,6 +69,7 @@ def serve(settings: Settings, side: "Side") -> None:
     with services(settings) as found, TemporaryDirectory(prefix="daybook-metrics-") as folder:
         if side != "read":
             migrate(found.database_url)
+            prepare(settings, found)
         os.environ.update(environment(settings, found), PROMETHEUS_MULTIPROC_DIR=folder)
         Server(
             FACTORIES[side],
@@ -109,6 +111,7 @@ def work(settings: Settings) -> int:
     """Run the workers until they are told to stop; return their exit code."""
     with services(settings) as found:
         migrate(found.database_url)
+        prepare(settings, found)
         # Held back until there is somebody to pass them on to; dramatiq lets them in by itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         program = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -143,6 +146,7 @@ def everything(settings: Settings) -> Iterator[tuple[Supervisor, Services]]:
     check_port(settings.host, settings.port)
     with kept_services(settings) as (supervisor, found):
         migrate(found.database_url)
+        prepare(settings, found)
         env = environment(settings, found)
         supervisor.start("workers", worker_command(settings), env=env)
         command = [sys.executable, "-m", "daybook", "serve", "--side", "all"]

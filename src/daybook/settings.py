@@ -68,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_keys: tuple[bytes, ...] = ()
     master_key: str | None = None
     master_key_file: Path | None = None
+    forgotten_file: Path | None = None
     admin_email: str | None = None
     admin_password: str | None = None
     api_processes: int = 1
@@ -357,6 +358,7 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
         _secrets,
     ),
     "DAYBOOK_MASTER_KEY_FILE": ("a file", _path),
+    "DAYBOOK_FORGOTTEN_FILE": ("a file", _path),
     "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
     "DAYBOOK_ADMIN_PASSWORD": (
         f"a password of at least {_SHORTEST_PASSWORD} characters",

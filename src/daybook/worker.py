@@ -15,7 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.background import start_cleaning, start_conductor, start_reactions
+from daybook.background import start_cleaning, start_conductor, start_noting, start_reactions
 from daybook.builder import Foreman
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
@@ -152,6 +152,7 @@ def start() -> None:
     run_worker(found, reactor.wake_publisher, posting(settings))
     start_conductor(found)
     start_cleaning(settings, settings.database_url)
+    start_noting(settings, settings.database_url)
     start_notary(settings, settings.database_url)
 
 

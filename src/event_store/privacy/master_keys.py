@@ -38,6 +38,9 @@ class MasterKeys(Protocol):
     def newest(self) -> str:
         """The name of the master key that wraps from now on."""
 
+    def refresh(self) -> None:
+        """Find out whether there is a newer master key."""
+
     def wrap(self, keys: Mapping[UUID, bytes]) -> list[Wrapped]:
         """Wrap the keys of some subjects by the newest master key."""
 
@@ -53,12 +56,18 @@ class LocalMasterKeys:
         self._read = read
         self._ciphers: dict[str, AESGCM] = {}
         self._newest = ""
-        self._learn()
+        self.refresh()
 
     @property
     def newest(self) -> str:
         """The name of the newest secret's key."""
         return self._newest
+
+    def refresh(self) -> None:
+        """Read the secrets again."""
+        derived = [derived_key(secret) for secret in self._read()]
+        self._ciphers = {name_of(key): AESGCM(key) for key in derived}
+        self._newest = name_of(derived[0])
 
     def wrap(self, keys: Mapping[UUID, bytes]) -> list[Wrapped]:
         """Encrypt each key for its subject."""
@@ -75,7 +84,7 @@ class LocalMasterKeys:
 
     def _unwrapped(self, one: Wrapped) -> bytes:
         if one.master not in self._ciphers:
-            self._learn()
+            self.refresh()
         cipher = self._ciphers.get(one.master)
         if cipher is None:
             raise WrongMasterKey(one.master)
@@ -84,11 +93,6 @@ class LocalMasterKeys:
             return cipher.decrypt(nonce, sealed, one.subject.bytes)
         except InvalidTag as error:
             raise WrongMasterKey(one.master) from error
-
-    def _learn(self) -> None:
-        derived = [derived_key(secret) for secret in self._read()]
-        self._ciphers = {name_of(key): AESGCM(key) for key in derived}
-        self._newest = name_of(derived[0])
 
 
 def derived_key(secret: str) -> bytes:

@@ -1,0 +1,87 @@
+"""The master key from the operator's side: wrapping all keys by a new one, and how they stand."""
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from daybook.master_key import add_secret, keep_newest, key_file
+from daybook.migrate import migrate
+from daybook.privacy import check_master_key
+from daybook.services import Services, services
+from daybook.settings import Settings
+from event_store.connections import connect
+from event_store.privacy.keyring import LOOKUP
+from event_store.privacy.master_keys import Wrapped
+
+BATCH = 500
+OLD_KEYS = """
+select subject_id, master, wrapped from subject_keys
+ where wrapped is not null and master <> %s order by subject_id limit %s for update skip locked
+"""
+REWRAP = """
+update subject_keys k set master = n.master, wrapped = n.wrapped
+  from unnest(%b::uuid[], %b::text[], %b::bytea[]) as n (subject_id, master, wrapped)
+ where k.subject_id = n.subject_id and k.wrapped is not null
+"""
+STATUS = """
+select coalesce(master, ''), count(*) from subject_keys
+ where subject_id <> %s group by 1 order by 1
+"""
+
+
+class PrivacyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How many people have a key, under which master keys, and how many are forgotten."""
+
+    newest_master_key: str
+    keys: dict[str, int]
+    forgotten: int
+
+
+def rewrap(connection: Connection[TupleRow], found: Services) -> int:
+    """Wrap all keys by the newest master key; return how many were not.
+
+    Killed anywhere, what is done is done; the next time goes on. Raises `WrongMasterKey`.
+    """
+    master, done = found.keys.master, 0
+    while True:
+        with connection.transaction():
+            rows = connection.execute(OLD_KEYS, [master.newest, BATCH]).fetchall()
+            if not rows:
+                return done
+            wrapped = master.wrap(master.unwrap([Wrapped(*row) for row in rows]))
+            columns = [list(column) for column in zip(*wrapped, strict=True)]
+            done += connection.execute(REWRAP, columns).rowcount
+
+
+def rotate(settings: Settings) -> tuple[int, str]:
+    """Replace the master key; return how many keys were wrapped anew and the new one's name.
+
+    Where Daybook keeps the master key itself it makes the new one, and drops the old one once
+    nothing is wrapped by it.
+    """
+    kept_here = settings.master_key is None and settings.master_key_file is None
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook rotation", statement_ms=60_000) as one:
+            check_master_key(one, found)
+            if kept_here:
+                add_secret(key_file(settings))
+                found.keys.master.refresh()
+            done = rewrap(one, found)
+        if kept_here:
+            keep_newest(key_file(settings))
+        return done, found.keys.master.newest
+
+
+def status(settings: Settings) -> PrivacyStatus:
+    """Return how the keys stand."""
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook privacy") as connection:
+            rows = connection.execute(STATUS, [LOOKUP]).fetchall()
+        counts: dict[str, int] = dict(rows)
+        return PrivacyStatus(
+            newest_master_key=found.keys.master.newest,
+            forgotten=counts.pop("", 0),
+            keys=counts,
+        )
