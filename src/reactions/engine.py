@@ -12,9 +12,13 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.event_types import UnknownEvent
+from event_store.privacy.keyring import NoMasterKey
+from event_store.privacy.master_keys import WrongMasterKey
 from reactions import checkpoints, failures
 from reactions.reaction import Outage, Reaction, Refused
 
+# Another release knows the event, another key opens it: no event is at fault, none is passed over.
+WAITS_FOR_AN_OPERATOR = (UnknownEvent, NoMasterKey, WrongMasterKey)
 MOST_AT_ONCE = 100
 STRETCH = 2_000
 
@@ -99,8 +103,8 @@ def attempt(
         reaction.effect(connection, event)
     except (Outage, Refused) as trouble:
         return trouble
-    except UnknownEvent as error:
-        return Outage(str(error))  # a newer release knows it: never passed over
+    except WAITS_FOR_AN_OPERATOR as error:
+        return Outage(str(error))
     except psycopg.Error:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the other events go on

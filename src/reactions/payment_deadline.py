@@ -13,7 +13,7 @@ from event_store import reading
 from event_store.event_types import names_of
 from event_store.records import Recorded, StoreUnavailable
 from reactions import checkpoints, failures
-from reactions.engine import STRETCH, described, retry
+from reactions.engine import STRETCH, WAITS_FOR_AN_OPERATOR, described, retry
 from reactions.reaction import Outage, Reaction, Refused
 from reactions.system_actor import Overdue
 
@@ -22,8 +22,8 @@ BEGINNINGS = names_of((OrderPlaced,))
 ENDS = names_of((OrderPaid, OrderCancelled))
 # More at once would mostly be in each other's way: orders of one day share their products.
 AT_ONCE = 8
-# The order stays due: it has changed, or Postgres is away.
-LATER = (StoreUnavailable, PreconditionFailed, TooMuchContention)
+# The order stays due: it has changed, Postgres is away, or an operator has to do something first.
+LATER = (StoreUnavailable, PreconditionFailed, TooMuchContention, *WAITS_FOR_AN_OPERATOR)
 
 CancelUnpaid = Callable[[Sequence[Overdue]], list[BaseException | None]]
 

@@ -31,7 +31,7 @@ from event_store.store import EventStore
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
-from tests.event_store.given import keyring, rows
+from tests.event_store.given import MASTER_KEY, keyring, rows
 from tests.valkey import Valkey, until
 
 QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
@@ -69,6 +69,7 @@ def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") 
         "dramatiq_worker_timeout": WORKER_TIMEOUT,
         "DAYBOOK_DATA_DIR": f"{log.parent}/var",
         "DAYBOOK_BROKER_URL": broker_url,
+        "DAYBOOK_MASTER_KEY": MASTER_KEY,
     }
     with (
         log.open("wb") as written,

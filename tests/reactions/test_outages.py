@@ -3,17 +3,20 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import monotonic
 
 import pytest
 
+from event_store.privacy.keyring import Keyring
+from event_store.privacy.master_keys import LocalMasterKeys
 from reactions import smtp_server
 from reactions.reaction import ATTEMPTS_IF_REFUSED, ATTEMPTS_IF_UNSURE
+from reactions.reactor import Reactor
 from reactions.smtp_server import SmtpServer
 from tests.commands.given import registered, working_on
 from tests.event_store.asynchronous import on_a_loop
-from tests.reactions.given import end_pauses, finish, reacting, rows
+from tests.reactions.given import WINDOW, end_pauses, finish, reacting, rows
 from tests.reactions.post_office import PostOffice, free_port
 
 FAILURES = "select position, attempts, error, retry_at is null from reaction_failures"
@@ -57,6 +60,25 @@ async def test_the_pauses_of_an_outage_grow_to_half_a_minute(database_url: str) 
           from reaction_checkpoints where failure is not null
     """
     assert rows(database_url, query) == [(30, 5001)]
+
+
+@on_a_loop
+async def test_a_wrong_master_key_parks_no_mail(database_url: str, post_office: PostOffice) -> None:
+    """No event is at fault: the mails go out when the worker has the right one."""
+    await register_all(database_url, "a@example.com", "b@example.com")
+    wrong = Keyring(LocalMasterKeys(lambda: ["another-master-key-0123456789-abcdef"]))
+    server = SmtpServer(post_office.url)
+    reactor = Reactor(database_url, server, WINDOW, keys=wrong, on_append=lambda _: None)
+    with closing(reactor):
+        reactor.open()
+        for _ in range(ATTEMPTS_IF_REFUSED + 1):
+            finish(reactor)
+            end_pauses(database_url)
+    [(attempts, failure)] = rows(database_url, WAITING)
+    assert (attempts, rows(database_url, FAILURES)) == (ATTEMPTS_IF_REFUSED + 1, [])
+    assert "master key" in failure
+    with reacting(database_url, SmtpServer(post_office.url)) as mended:
+        assert finish(mended) == 2
 
 
 @on_a_loop
