@@ -210,6 +210,13 @@ class Careful:
             self._park(partition, key, item.position)
             if key not in self._parked[partition]:
                 self._parked[partition].add(key)
-                where = "".join(traceback.format_exception(error))[-8_000:]
-                said = f"{type(error).__name__}: {error}"[:2_000]
+                said = described(error)[:2_000]
+                where = "".join([*traceback.format_tb(error.__traceback__), said])[-8_000:]
                 self.folded.failing.append(Failing(partition, key, item.position, said, where))
+
+
+def described(error: Exception) -> str:
+    """Say what an error is; of Postgres' without its details, which quote the row."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return f"{type(error).__name__}: {error.diag.message_primary}"
+    return f"{type(error).__name__}: {error}"

@@ -16,6 +16,8 @@ from domain.user import UserForgotten
 from event_store.event_types import names_of
 from event_store.privacy.keyring import Keyring
 from event_store.records import Recorded, StoreUnavailable
+from projections.rebuild import prune
+from projections.switched_on import PROJECTIONS
 from reactions.mail_folder import MailFolder
 from reactions.reaction import Outage, Reaction, Refused
 
@@ -90,6 +92,8 @@ def erasing(
             check(forget_orders(orders[first : first + AT_ONCE], recorded))
         connection.execute(SIGN_INS, {"user": user_id})
         connection.execute(FAILURES, {"user": user_id, "hex": user_id.hex})
+        for projection in PROJECTIONS.values():
+            prune(connection, projection)  # tables that are kept for a way back know the person
         if folder is not None:
             connection.execute(MAILS_AT_REST, [list(mails)])
             remove_mails(connection, folder, user_id)
