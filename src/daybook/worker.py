@@ -3,6 +3,7 @@
 Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of its processes.
 """
 
+import gc
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from daybook.background import start_cleaning, start_conductor, start_noting, start_reactions
-from daybook.builder import Foreman
+from daybook.builder import RARELY, Foreman
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.notary import start_notary
@@ -142,6 +143,7 @@ class Poster:
 def start() -> None:
     """Put this process together: its broker, its actor and its tick. dramatiq then runs it."""
     configure_logs()
+    gc.set_threshold(*RARELY)
     settings = Settings.from_environment(os.environ)
     if settings.database_url is None or settings.redis_url is None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."

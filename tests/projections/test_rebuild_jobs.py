@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from domain.money import Money
+from domain.order import OrderPlaced, line_of
+from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
 from projections import building, orders, products, sales_by_day
@@ -30,6 +33,7 @@ from projections.rebuild import (
     unfinished,
 )
 from projections.status import partitions
+from tests.domain.given import ALICE, NOON, ORDER, TEAPOT
 from tests.projections.given import (
     STORY,
     append,
@@ -41,6 +45,7 @@ from tests.projections.given import (
 )
 from tests.projections.test_failures import POISONED
 from tests.projections.test_leases import started
+from tests.projections.test_posting import HUGE
 
 ORDERS = orders.PROJECTION
 PRODUCTS = products.PROJECTION
@@ -247,3 +252,16 @@ def test_a_retired_view_does_not_hinder_the_next_rebuild(database_url: str) -> N
         assert len(stored(connection, products.PRODUCTS)) == 2
         sides = sorted(one.side for one in partitions(connection, "products"))
         assert sides == ["live"] * 4 + ["retired"] * 4
+
+
+@pytest.mark.parametrize("text", [r"\N \. %s {NULL} \\", "\t\n\r é\u0301 灯\U0001f3ee", "\"'"])
+def test_texts_are_copied_as_they_are(database_url: str, text: str) -> None:
+    listed = ProductListed(text, text, Money(HUGE, "GBP"), 10**9)
+    line = line_of(TEAPOT, text, text, 1, Money(HUGE, "GBP"), reserved=True)
+    placed = OrderPlaced(ALICE, NOON, (line,), Money(HUGE, "GBP"))
+    append(database_url, [(TEAPOT, listed), (ORDER, placed)])
+    post(database_url)
+    for projection in (PRODUCTS, ORDERS):
+        job = done(database_url, projection)
+        assert job.comparison is not None
+        assert job.comparison.equal

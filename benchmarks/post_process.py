@@ -1,0 +1,59 @@
+"""One worker or builder to measure: takes its share, says that it is ready, works when told to."""
+
+import gc
+import resource
+import sys
+import time
+
+from daybook.builder import RARELY
+from event_store.connections import connect
+from projections.engine import post_held
+from projections.leases import Crew
+from projections.pages import Pages
+from projections.projection import PARTITIONS
+from projections.rebuild import labour, unfinished
+from projections.switched_on import PROJECTIONS
+
+
+def say(word: str) -> None:
+    """Say something to who measures."""
+    print(word, flush=True)
+
+
+def post(url: str, name: str, workers: int) -> None:
+    """Post this worker's share of a view up to the log's end."""
+    projection = PROJECTIONS[name]
+    crew, pages = Crew([projection], seconds=60), Pages([projection])
+    with connect(url, name="bench", statement_ms=600_000) as connection:
+        crew.beat(connection)
+        say("beating")
+        sys.stdin.readline()
+        while len(crew.leases(projection)) != PARTITIONS // workers:
+            crew.beat(connection)
+            time.sleep(0.02)
+        say("ready")
+        sys.stdin.readline()
+        post_held(connection, projection, crew, pages)
+        say("done")
+
+
+def build(url: str, name: str) -> None:
+    """Work on the rebuild that is under way until there is none; then say the peak memory."""
+    with (
+        connect(url, name="bench", statement_ms=600_000) as connection,
+        labour(connection, {name: PROJECTIONS[name]}) as at_work,
+    ):
+        say("beating")
+        sys.stdin.readline()
+        while unfinished(connection):
+            if not at_work.step(connection):
+                time.sleep(0.01)
+    say(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+
+
+if __name__ == "__main__":
+    gc.set_threshold(*RARELY)
+    if sys.argv[1] == "build":
+        build(*sys.argv[2:4])
+    else:
+        post(sys.argv[2], sys.argv[3], int(sys.argv[4]))
