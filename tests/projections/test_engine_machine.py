@@ -155,15 +155,18 @@ class Machine(RuleBasedStateMachine):
             self.kill_in = None
         self.follow()
 
-    @rule(number=st.integers(0, WORKERS - 1))
-    def freeze(self, number: int) -> None:
-        """Let a worker's lease run out, and others take what it believes to hold."""
+    @rule(number=st.integers(0, WORKERS - 1), wakes=st.booleans())
+    def freeze(self, number: int, wakes: bool) -> None:  # noqa: FBT001 - hypothesis names it
+        """Let a worker's lease run out, and others post what it believes to hold."""
         worker = self.workers[number][1].worker
         expire = "update projection_workers set expires_at = 'epoch' where worker = %s"
         self.operator.execute(expire, [worker])
         for other, (connection, crew) in enumerate(self.workers):
             if other != number:
                 crew.beat(connection)
+                self.post(other, None)
+        if wakes:
+            self.post(number, None)
 
     @rule()
     def pause_and_resume(self) -> None:
