@@ -121,7 +121,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
     if side != "read":
         memory = Memory(settings.idempotency_ttl, derived(ring, b"idempotency keys"))
         records = SignIns(services.database_url, failure_limit(settings.login_rate_limit))
-        door = Door(records, derived(ring, b"accounts"))
+        door = Door(records, derived(ring, b"accounts"), counting.limited("login"))
         wakes = [hub.wake] if cache is None else [hub.wake, cache.wake]
         sides.append(writing(services, memory, records, door, wakes, observation, forgetting))
     if side != "write":

@@ -60,7 +60,7 @@ async def tried(tools: Tools, email: str, origin: Origin, password: str = WRONG)
     request = LogIn(email=email, password=password, origin=origin)
     try:
         receipt = await execute(tools, ANYONE, log_in, request)
-    except (InvalidCredentials, TooManyFailures) as refusal:
+    except (InvalidCredentials, TooManyFailures, StoreUnavailable) as refusal:
         return type(refusal).__name__
     found = receipt.answer
     await tools.door.signed_in(email, origin, found.user_id, found.session_id)
@@ -80,8 +80,11 @@ async def test_the_sixth_failure_is_turned_away_and_so_is_the_right_password(
         assert await tried(tools, email, origin, PASSWORD) == "TooManyFailures"
         _, elsewhere = somebody()
         assert await tried(tools, email, elsewhere, PASSWORD) == "TooManyFailures"
+        told: list[str] = []
+        tools.door._told = told.append
         with pytest.raises(TooManyFailures) as caught:
             await tools.door.check(email, elsewhere)
+        assert told == ["refused"]
         assert (caught.value.most, caught.value.span) == (5, 900)
         assert 890 < caught.value.wait <= 900
 
@@ -150,7 +153,9 @@ async def test_of_all_who_try_at_once_on_four_processes_exactly_five_are_told(
         got = await asyncio.gather(
             *(tried(tools, email, origin) for _ in range(25) for tools in (one, two, three, four))
         )
-    assert sorted(got) == ["InvalidCredentials"] * 5 + ["TooManyFailures"] * 95
+    # On a busy machine some may wait too long for the lock: they are told nothing, too.
+    assert got.count("InvalidCredentials") == 5
+    assert set(got) <= {"InvalidCredentials", "TooManyFailures", "StoreUnavailable"}
     found = rows(
         database_url,
         f"select kind, count(*) from sign_ins where network = '{origin.network}'"  # noqa: S608 - a test's own
@@ -252,8 +257,7 @@ async def test_nobody_gets_in_while_failures_cannot_be_counted(database_url: str
         away = SignIns("postgresql://127.0.0.1:1/none", LIMIT)
         await away.open()
         shut = Tools(tools.store, tools.passwords, Door(away, lambda: [KEY]))
-        with pytest.raises(StoreUnavailable):
-            await tried(shut, email, origin, PASSWORD)
+        assert await tried(shut, email, origin, PASSWORD) == "StoreUnavailable"
         await away.close()
 
 

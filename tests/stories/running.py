@@ -128,10 +128,11 @@ def folder_for_services() -> Iterator[Path]:
 
 
 @contextmanager
-def running_daybook() -> Iterator[Running]:
-    """Run a Daybook while the block lasts."""
+def running_daybook(**changed: str) -> Iterator[Running]:
+    """Run a Daybook while the block lasts; named arguments change its environment."""
     with folder_for_services() as folder:
         daybook = Running(folder)
+        daybook.environment |= changed
         daybook.start()
         try:
             yield daybook

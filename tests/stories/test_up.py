@@ -85,7 +85,7 @@ def test_a_second_one_on_the_same_folder_is_told_so() -> None:
 def test_the_tour_of_the_readme_works_as_pasted() -> None:
     block = re.search(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
-    with running_daybook() as daybook:
+    with running_daybook(DAYBOOK_RATE_LIMIT="100/15min") as daybook:
         here = {
             "8000": str(daybook.port),
             ".venv/bin/python": sys.executable,
@@ -108,7 +108,7 @@ def test_the_tour_of_the_readme_works_as_pasted() -> None:
 
 
 def test_the_demo_tells_the_events_behind_it() -> None:
-    with running_daybook() as daybook:
+    with running_daybook(DAYBOOK_RATE_LIMIT="100/15min") as daybook:
         toured = daybook.run("demo", seconds=60)
         assert toured.returncode == 0, toured.stderr
         assert "The events behind it" in toured.stdout

@@ -22,9 +22,14 @@ class Door:
     under secrets of the past, count as well.
     """
 
-    def __init__(self, records: SignIns | None = None, secrets: Secrets = lambda: ()) -> None:
-        """`secrets` gives the keys of the hashes, the newest first."""
-        self._records, self._secrets = records, secrets
+    def __init__(
+        self,
+        records: SignIns | None = None,
+        secrets: Secrets = lambda: (),
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`secrets` gives the keys of the hashes, the newest first; `told` hears `refused`."""
+        self._records, self._secrets, self._told = records, secrets, told
 
     async def check(self, email: str, origin: Origin) -> None:
         """Raise `TooManyFailures` while the account or the network is locked."""
@@ -70,6 +75,7 @@ class Door:
     async def _turn_away(self, accounts: Sequence[str], origin: Origin, wait: float) -> None:
         assert self._records is not None  # noqa: S101 - as above
         assert self._records.limit is not None  # noqa: S101 - there is no lock without a limit
+        self._told("refused")
         await self._records.lock_out(accounts, origin)
         log.warning("sign_in_locked", address=origin.address, account=accounts[0][:12])
         limit = self._records.limit
