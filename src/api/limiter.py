@@ -11,8 +11,10 @@ import structlog
 from api.windows import OwnWindows, RedisWindows, Verdict
 
 MOST_A_CALL = 256
-# While Redis is away, one request in this time finds out whether it is back.
+# While Redis is away, one request after this time finds out whether it is back; each time that it
+# is not, the next one comes after twice the time.
 SECONDS_TO_LEAVE_REDIS_ALONE = 1.0
+MOST_SECONDS_ALONE = 16.0
 SECONDS_BETWEEN_WARNINGS = 30.0
 MOST_REFUSED_KEYS = 100_000
 
@@ -46,6 +48,7 @@ class Limiter:
         self._refused: dict[str, Verdict] = {}
         self._task: asyncio.Task[None] | None = None
         self._alone_until = float("-inf")
+        self._pause = 0.0  # seconds; 0: Redis has answered the last time
         self._warned = float("-inf")
 
     async def use(self, key: str) -> Verdict:
@@ -55,8 +58,8 @@ class Limiter:
             if known.resets > now:
                 return known
             del self._refused[key]
-        if now < self._alone_until:
-            return self._use_own(key)
+        if now < self._alone_until or (self._pause and self._task is not None):
+            return self._use_own(key)  # nobody waits for somebody else's trying
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, future))
         if self._task is None:
@@ -90,10 +93,12 @@ class Limiter:
         if time.monotonic() < self._alone_until:
             return [self._use_own(key) for key, _ in group]
         try:
-            return await self._shared.use([key for key, _ in group])
+            verdicts = await self._shared.use([key for key, _ in group])
         except Exception as error:  # noqa: BLE001 - whatever it was, requests are still counted
             self._leave_alone(error)
             return [self._use_own(key) for key, _ in group]
+        self._pause = 0.0
+        return verdicts
 
     def _use_own(self, key: str) -> Verdict:
         self._told("fallback")
@@ -106,7 +111,8 @@ class Limiter:
 
     def _leave_alone(self, error: Exception) -> None:
         now = time.monotonic()
-        self._alone_until = now + SECONDS_TO_LEAVE_REDIS_ALONE
+        self._pause = min(self._pause * 2 or SECONDS_TO_LEAVE_REDIS_ALONE, MOST_SECONDS_ALONE)
+        self._alone_until = now + self._pause
         if now - self._warned >= SECONDS_BETWEEN_WARNINGS:
             self._warned = now
             effect = "each process counts requests by itself"

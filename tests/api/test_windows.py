@@ -1,6 +1,7 @@
 """Moving windows: exact whoever asks at once, in Redis and in this process."""
 
 import asyncio
+import socket
 import time
 from uuid import uuid4
 
@@ -95,6 +96,28 @@ async def test_without_redis_this_process_counts_and_says_so(
     assert warned == ["redis_down"]
     assert time.monotonic() - began < 1
     await limiter.close()
+
+
+@on_a_loop
+async def test_a_redis_that_says_nothing_keeps_one_request_waiting_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SECONDS_TO_LEAVE_REDIS_ALONE", 0.05)
+    silent = socket.create_server(("127.0.0.1", 0))
+    limiter = Limiter(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", Limit(100, 60))
+    await limiter.use("first")
+    assert limiter._pause == 0.05
+    await asyncio.sleep(0.06)
+    trying = asyncio.create_task(limiter.use("trying"))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    await asyncio.gather(*(limiter.use(f"key-{number}") for number in range(50)))
+    assert time.monotonic() - began < 0.1
+    assert not trying.done()
+    await trying
+    assert limiter._pause == 0.1  # the longer it is away, the less often it is tried
+    await limiter.close()
+    silent.close()
 
 
 @on_a_loop
