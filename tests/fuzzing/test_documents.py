@@ -93,8 +93,12 @@ def answered(client: Client, admin: Person, known: Json, case: Case) -> httpx.Re
     arguments = case.as_transport_kwargs(base_url=ROOT)
     made = requests.Request(**arguments).prepare()
     signed = {"Authorization": f"Bearer {admin.access_token}", "Prefer": "wait=0"}
-    headers = {**dict(made.headers), **signed}
-    headers.pop("Content-Length", None)
+    given = {**dict(made.headers), **signed}
+    headers = [
+        (name.encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in given.items()
+        if name != "Content-Length"
+    ]
     return client.request(made.method, made.url, headers=headers, content=made.body)
 
 
