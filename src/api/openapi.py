@@ -130,13 +130,19 @@ def completed(document: Schema) -> Schema:
 def illustrate(response: Schema, schemas: Schema) -> None:
     """Give an answer its examples, and an error its other form."""
     for content in [*response.get("content", {}).values()]:
-        if content["schema"].get("$ref") == f"{REF}Failure":
+        if is_failure(content["schema"], schemas):
             codes = response["description"]
             content["examples"] = failures(codes, as_problem=False)
             problem = {"schema": {"$ref": f"{REF}Problem"}}
             response["content"][PROBLEM] = problem | {"examples": failures(codes, as_problem=True)}
         else:
             content["examples"] = {"example": {"value": example(content["schema"], schemas)}}
+
+
+def is_failure(schema: Schema, schemas: Schema) -> bool:
+    """Tell whether a schema is that of a refusal, whatever its name has become among others."""
+    found = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
+    return set(found.get("properties", ())) == {"success", "error", "meta"}
 
 
 BODILESS = ("204", "304")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 import strawberry
+from graphql import GraphQLError
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
@@ -13,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIHeader, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import JSONBody
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from api.envelope import Answer
 from api.graphql.answers import shown
@@ -134,15 +136,7 @@ def asking_route(schema: strawberry.Schema) -> HTTPRouteHandler:
         code.
         """
         asking = Asking(views, cursors, request.context.caller, data.operation_name)
-        found = await schema.execute(
-            data.query,
-            variable_values=data.variables,
-            context_value=asking,
-            operation_name=data.operation_name,
-        )
-        body: JsonObject = {"data": found.data}
-        if found.errors:
-            body["errors"] = shown(found.errors)
+        body = await carried_out(schema, data, asking)
         headers = [] if asking.position is None else [position_header(asking.position)]
         status = status_of(body)
         if status != OK:
@@ -150,6 +144,22 @@ def asking_route(schema: strawberry.Schema) -> HTTPRouteHandler:
         return Answer(body, status=status, headers=headers)
 
     return ask_graphql
+
+
+async def carried_out(schema: strawberry.Schema, question: Question, asking: Asking) -> JsonObject:
+    """Return what an answer holds: what was found, and what went wrong."""
+    try:
+        found = await schema.execute(
+            question.query,
+            variable_values=question.variables,
+            context_value=asking,
+            operation_name=question.operation_name,
+        )
+    except CannotGetOperationTypeError:
+        return {"data": None, "errors": shown([GraphQLError("There is no such operation.")])}
+    if found.errors:
+        return {"data": found.data, "errors": shown(found.errors)}
+    return {"data": found.data}
 
 
 def status_of(body: JsonObject) -> int:

@@ -298,6 +298,20 @@ def test_what_cannot_be_understood_is_400(ask: Ask, staff: Person, query: str) -
     assert "traceback" not in answer.text.lower()
 
 
+def test_an_operation_that_is_not_there_is_400(client: Client) -> None:
+    query = "query a { products { nodes { id } } } query b { products { nodes { id } } }"
+    for body in (
+        {"query": query, "operationName": "c"},
+        {"query": query, "operationName": ""},
+        {"query": "fragment f on Product { id }"},
+        {"query": "{ products { nodes { id } } }", "operationName": "c"},
+    ):
+        answer = client.post("/graphql", json=body)
+        assert answer.status_code == 400, body
+        assert set(codes(answer)) == {"MALFORMED_REQUEST"}
+    assert client.post("/graphql", json={"query": query, "operationName": "b"}).is_success
+
+
 ARGUMENTS = [
     ("products(first: 0)", "first"),
     ("products(first: 101)", "first"),
