@@ -237,3 +237,22 @@ def end_of(connection: Connection[TupleRow]) -> tuple[int, datetime]:
     row = connection.execute(HEAD).fetchone()
     assert row is not None  # noqa: S101 - the migration makes the one row
     return row[0], row[1]
+
+
+AS_OF = """
+select position, stream_id, version, name, schema_version, data::text, occurred_at, recorded_at
+  from events where stream_id = %s and {} <= %s order by version
+"""
+
+
+async def stream_as_of(
+    connection: AsyncConnection[TupleRow], stream_id: UUID, end: int | datetime, *, happened: bool
+) -> list[Recorded]:
+    """Return the events of a stream up to a position, or up to a moment that they were recorded by.
+
+    `happened`: that they had happened by. What is personal stays encrypted.
+    """
+    moment = "occurred_at" if happened else "recorded_at"
+    query = AS_OF.format("position" if isinstance(end, int) else moment)
+    cursor = await connection.execute(query.encode(), [stream_id, end], prepare=True)
+    return [recorded(row) for row in await cursor.fetchall()]

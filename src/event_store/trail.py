@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from event_store import reading
 from event_store.connections import borrowed, pool
 from event_store.evidence import heads, proofs
 from event_store.history import accesses, search
@@ -15,6 +18,7 @@ from event_store.history.accesses import Access, Noted
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings, surroundings
+from event_store.records import Recorded
 from event_store.sign_in_records import SignIn, SignInQuery, sign_ins_async
 
 
@@ -106,6 +110,15 @@ class Trail(AbstractAsyncContextManager["Trail"]):
             found = await accesses.noted(
                 connection, limit=limit, before=before, actor_id=actor_id, action=action
             )
+            await accesses.note_async(connection, access, len(found))
+            return found
+
+    async def stream_as_of(
+        self, stream_id: UUID, end: int | datetime, access: Access, *, happened: bool
+    ) -> list[Recorded]:
+        """Return the events of a stream up to a position or moment, sealed; that is recorded."""
+        async with borrowed(self._pool) as connection:
+            found = await reading.stream_as_of(connection, stream_id, end, happened=happened)
             await accesses.note_async(connection, access, len(found))
             return found
 

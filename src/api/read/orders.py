@@ -1,5 +1,6 @@
 """Orders over HTTP: one's own; all of them for those who work here."""
 
+from functools import partial
 from typing import Annotated, get_args
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import SIGNED_IN
+from api.read import as_of
 from api.read.access import limit_orders, limit_orders_to, visible_order
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import Asked, ListQuery, fields_value, given_in, read_values
@@ -16,7 +18,8 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from domain import order
-from projections.orders import LISTING, OrderView, order_view
+from event_store.trail import Trail
+from projections.orders import LISTING, ORDERS, PROJECTION, OrderView, order_view
 from projections.views import Views
 
 TAG = "Orders"
@@ -36,7 +39,7 @@ FILTERS = {
 LIST = ListQuery(LISTING, OrderView, FILTERS)
 # In a user's own list the user is in the path.
 USER_VALUES = {name: value for name, value in LIST.values.items() if name != "userId"}
-ONE = {"fields": fields_value(OrderView)}
+ONE = {"fields": fields_value(OrderView), **as_of.VALUES}
 
 
 @list_route(
@@ -91,10 +94,17 @@ async def answered(request: ApiRequest, views: Views, asked: Asked) -> ViewAnswe
     succeeded=True,
 )
 async def show_order(
-    request: ApiRequest, order_id: OrderId, views: NamedDependency[Views]
+    request: ApiRequest,
+    order_id: OrderId,
+    views: NamedDependency[Views],
+    trail: NamedDependency[Trail],
 ) -> ViewAnswer:
     """Show one's own order, or any to staff. Notes are there for staff only."""
-    fields = read_values(ONE, given_in(request)).get("fields")
+    asked = read_values(ONE, given_in(request))
+    if "asOf" in asked:
+        past = (PROJECTION, ORDERS, order_id, partial(order_view, for_staff=True))
+        return await as_of.shown_as_of(request, trail, *past, ONE)
+    fields = asked.get("fields")
     row, position = await visible_order(views, request.caller, order_id)
     view = order_view(row, for_staff=request.caller.is_staff)
     return single(request, view, fields, version=row["version"], position=position)

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import ANYONE
+from api.read import as_of
 from api.read.access import limit_products, visible_product
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import ListQuery, fields_value, given_in, read_values
@@ -14,7 +15,15 @@ from api.read.values import amount, choice, text, yes_or_no
 from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
-from projections.products import LISTING, ProductView, Status, product_view
+from event_store.trail import Trail
+from projections.products import (
+    LISTING,
+    PRODUCTS,
+    PROJECTION,
+    ProductView,
+    Status,
+    product_view,
+)
 from projections.views import Views
 
 TAG = "Products"
@@ -29,7 +38,7 @@ FILTERS = {
     "status": choice("Only products in this state; for staff.", get_args(Status)),
 }
 LIST = ListQuery(LISTING, ProductView, FILTERS)
-ONE = {"fields": fields_value(ProductView)}
+ONE = {"fields": fields_value(ProductView), **as_of.VALUES}
 
 
 @list_route(
@@ -59,10 +68,17 @@ async def list_products(request: ApiRequest, views: NamedDependency[Views]) -> V
     tag=TAG,
 )
 async def show_product(
-    request: ApiRequest, product_id: ProductId, views: NamedDependency[Views]
+    request: ApiRequest,
+    product_id: ProductId,
+    views: NamedDependency[Views],
+    trail: NamedDependency[Trail],
 ) -> ViewAnswer:
     """Show a product that is for sale; to staff also one that was withdrawn."""
-    fields = read_values(ONE, given_in(request)).get("fields")
+    asked = read_values(ONE, given_in(request))
+    if "asOf" in asked:
+        past = (PROJECTION, PRODUCTS, product_id, product_view)
+        return await as_of.shown_as_of(request, trail, *past, ONE)
+    fields = asked.get("fields")
     row, position = await visible_product(views, request.context.caller, product_id)
     return single(request, product_view(row), fields, version=row["version"], position=position)
 

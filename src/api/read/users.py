@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import ADMIN, SIGNED_IN, STAFF
+from api.read import as_of
 from api.read.access import visible_user
 from api.read.answers import ViewAnswer, listed, single
 from api.read.lists import ListQuery, fields_value, given_in, read_values
@@ -16,8 +17,11 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from domain import user
+from event_store.trail import Trail
 from projections.users import (
     LISTING,
+    PROJECTION,
+    USERS,
     AdminUserView,
     UserView,
     admin_view,
@@ -36,6 +40,7 @@ FILTERS = {
 LIST = ListQuery(LISTING, UserView, FILTERS)
 ADMIN_LIST = ListQuery(LISTING, AdminUserView, FILTERS)
 ONE = {"fields": fields_value(UserView)}
+ONE_OF_ALL = {**ONE, **as_of.VALUES}
 
 
 @list_route(
@@ -88,22 +93,28 @@ async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAns
 @single_route(
     f"{V1}/users/{{user_id:str}}",
     UserView,
-    ONE,
+    ONE_OF_ALL,
     who=SIGNED_IN,
     summary="Show a user",
     tag=TAG,
     succeeded=True,
 )
 async def show_user(
-    request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
+    request: ApiRequest,
+    user_id: UserId,
+    views: NamedDependency[Views],
+    trail: NamedDependency[Trail],
 ) -> ViewAnswer:
     """Show one's own account, or any to those who work here."""
+    if "asOf" in read_values(ONE_OF_ALL, given_in(request)):
+        past = (PROJECTION, USERS, user_id, user_view)
+        return await as_of.shown_as_of(request, trail, *past, ONE_OF_ALL)
     return await shown(request, views, user_id)
 
 
 async def shown(request: ApiRequest, views: Views, user_id: UUID) -> ViewAnswer:
     """Answer with a user whom the caller may see."""
-    fields = read_values(ONE, given_in(request)).get("fields")
+    fields = read_values(ONE_OF_ALL, given_in(request)).get("fields")
     row, position = await visible_user(views, request.caller, user_id)
     return single(request, user_view(row), fields, version=row["version"], position=position)
 
