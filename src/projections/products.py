@@ -123,8 +123,17 @@ class ProductView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 def product_view(row: Row) -> ProductView:
     """Show a row."""
-    shown = {name: row[name] for name in ProductView.__struct_fields__}
-    return ProductView(**shown | {"price": money_view(row["price"], row["currency"])})
+    return ProductView(
+        id=row["id"],
+        sku=row["sku"],
+        name=row["name"],
+        price=money_view(row["price"], row["currency"]),
+        stock=row["stock"],
+        status=row["status"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        version=row["version"],
+    )
 
 
 # What is not tracked never runs out. There is an index on just this expression.
