@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test oracle fuzz check schemas format bench demo lock clean
+.PHONY: help up test oracle chaos fuzz check schemas format bench demo lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ oracle: $(VENV)/.installed-dev ## 10 million events under faults, and whether an
 
 fuzz: $(VENV)/.installed-dev ## requests made up from the documents, FUZZ_EXAMPLES=100 for each operation
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(BIN)/python -m pytest tests/fuzzing --timeout 3600 $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## people shop while everything is killed; then all books must agree
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, format, types, import contracts, shapes of stored events
 	$(BIN)/ruff check .
