@@ -22,8 +22,8 @@ from tests.api.conftest import Client, Person, list_product, place_order, refuse
 from tests.api.read.conftest import Post, new_app
 from tests.event_store.given import rows
 
-NO_VIEW = re.compile("/audit/|/reactions")
-# Event streams and evidence are read from the log itself; reactions have no view.
+NO_VIEW = re.compile("/audit/|/projections|/reactions")
+# Event streams and evidence are read from the log itself; projections and reactions have no view.
 PATHS = sorted(
     {path for one in read.HANDLERS for path in one.paths if not NO_VIEW.search(path)}
     - {path for one in streams.HANDLERS for path in one.paths}
