@@ -6,6 +6,7 @@ import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
+from psycopg.errors import ReadOnlySqlTransaction
 
 from api.envelope import Answer, Error, Failure, Headers, meta
 from api.rate_headers import rate_headers, retry_after, whole_seconds
@@ -187,6 +188,13 @@ def written_by_newer(request: AnyRequest, error: UnknownEvent) -> Answer[Failure
     return failure(request, "UNAVAILABLE", message, headers=[(b"retry-after", b"5")])
 
 
+def reading_alone(request: AnyRequest, error: ReadOnlySqlTransaction) -> Answer[Failure]:
+    """Answer what must leave a record, such as an auditor's question, and cannot on a replica."""
+    log.warning("read_only", reason=str(error), path=request.scope["path"])
+    message = "This leaves a record, and here nothing can be written: ask where both sides are."
+    return failure(request, "UNAVAILABLE", message, headers=[(b"retry-after", b"60")])
+
+
 def refused_by_router(request: AnyRequest, error: HTTPException) -> Answer[Failure]:
     """Answer what Litestar refuses: routes, methods and parameters."""
     if error.status_code >= STATUSES["INTERNAL_ERROR"]:
@@ -223,6 +231,7 @@ HANDLERS: ExceptionHandlersMap = {
     Refusal: refused,
     StoreUnavailable: unavailable,
     UnknownEvent: written_by_newer,
+    ReadOnlySqlTransaction: reading_alone,
     HTTPException: refused_by_router,
     Exception: failed,
 }
