@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     appending,
+    auditing,
     delays,
     growing,
     loading,
@@ -35,6 +36,7 @@ PARTS: dict[str, Measure] = {
         reading,
         rivals,
         appending,
+        auditing,
         loading,
         growing,
         projecting,
