@@ -62,6 +62,10 @@ delete from projection_failures f
        )
 """
 
+SKIPPED = """
+insert into projection_skips (name, key, position) values (%s, %s, %s) on conflict do nothing
+"""
+
 AGAIN = """
 update projection_failures
    set attempts = case when position = %(position)s then attempts + 1 else 1 end,
@@ -135,6 +139,8 @@ class Drain:
         done = [position for position in positions if position == self._without]
         rest = [position for position in positions if position != self._without]
         applied, trouble = self._apply(rest)
+        if done:
+            self._connection.execute(SKIPPED, [self._projection.name, self._key, self._without])
         self._connection.execute(UNPARK, [*self._where, self._key, [*done, *applied]])
         if trouble is not None:
             self._note(trouble)

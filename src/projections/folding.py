@@ -33,6 +33,8 @@ from projections.sides import Side
 # Not the event's fault: the page is tried again.
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, MemoryError)
 
+SKIPS = "select key, position from projection_skips where name = %s and position = any(%s)"
+
 Condemned = Mapping[int, Exception]
 """Positions of events that are known not to be applicable, and why."""
 
@@ -85,7 +87,8 @@ def fold(  # noqa: PLR0913 - what a page is folded for, each by its name
         else:
             return Folded(rows, written(projection, held, rows))
     rows = rows_for(connection, planned, side)
-    careful = Careful(projection, leases, Folded(rows))
+    skipped = skips(connection, projection, [item.position for item, _ in planned])
+    careful = Careful(projection, leases, Folded(rows), skipped)
     for item, places in planned:
         careful.fold(item, places, (condemned or {}).get(item.position))
     careful.folded.written = written(projection, held, rows)
@@ -155,11 +158,25 @@ def written(
     ]
 
 
+def skips(
+    connection: Connection[TupleRow], projection: Projection, positions: list[int]
+) -> frozenset[tuple[str, int]]:
+    """Return the keys and positions that an operator has decided to leave out."""
+    rows = connection.execute(SKIPS, [projection.name, positions]).fetchall()
+    return frozenset((key, position) for key, position in rows)
+
+
 class Careful:
     """Folds event by event, each whole or not at all, and keeps back what has to wait."""
 
-    def __init__(self, projection: Projection, leases: Sequence[Lease], folded: Folded) -> None:
-        self.folded = folded
+    def __init__(
+        self,
+        projection: Projection,
+        leases: Sequence[Lease],
+        folded: Folded,
+        skipped: frozenset[tuple[str, int]],
+    ) -> None:
+        self.folded, self._skipped = folded, skipped
         self._projection = projection
         self._parked = {one.partition: set(one.parked) for one in leases}
 
@@ -207,6 +224,8 @@ class Careful:
 
     def _fail(self, item: Item, slots: Iterable[tuple[int, str]], error: Exception) -> None:
         for partition, key in slots:
+            if (key, item.position) in self._skipped:
+                continue  # as was decided
             self._park(partition, key, item.position)
             if key not in self._parked[partition]:
                 self._parked[partition].add(key)

@@ -21,6 +21,7 @@ from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.building import Builder, Stumbled
 from projections.comparing import compare, counted, summed
 from projections.engine import UNFIT, ProjectionFailed, post_page
+from projections.folding import skips
 from projections.jobs import (
     OnFailure,
     Rebuild,
@@ -270,8 +271,9 @@ class Labour:
                 self._park(connection, projection, group)
             else:
                 builder.stretch(connection, target)
-        except (Stumbled, *UNFIT):
-            if job.on_failure == "stop":
+        except (Stumbled, *UNFIT) as error:
+            position = error.position if isinstance(error, Stumbled) else -1
+            if job.on_failure == "stop" and not skips(connection, projection, [position]):
                 raise
             self._park(connection, projection, group)
         except BaseException:

@@ -27,7 +27,9 @@ from daybook.wakeup_message import message_for
 from daybook.wakeups import Herald
 from daybook.wakeups_over_redis import make_broker, mark_of
 from daybook.worker import Poster
+from event_store.connections import connect
 from event_store.store import EventStore
+from projections.rebuild import find, start
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
@@ -170,6 +172,18 @@ def test_doubled_and_shuffled_messages_change_nothing(
     versions = "select count(*), min(version), max(version) from products_v1 where id = any(%s)"
     assert rows(shop, versions, ids) == [(len(ids), 1, 1)]
     assert worker.read_text() == ""
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_carries_out_the_rebuilds_that_it_finds(shop: str) -> None:
+    sold(shop, "REBUILT")
+    with connect(shop, name="test") as connection:
+        job = start(connection, PROJECTIONS["products"])
+        until(lambda: find(connection, job.id).finished_at is not None, 30)
+        made = find(connection, job.id)
+        assert (made.state, made.error) == ("done", None)
+        assert made.comparison is not None
+        assert made.comparison.equal
 
 
 def test_commands_go_on_and_views_follow_while_redis_is_away_and_when_it_is_back(

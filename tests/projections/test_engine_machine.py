@@ -50,7 +50,7 @@ select position, %s, 'product', %s, %s, %s, %s::jsonb, 'a', 'staff', 'r', 'c', %
 """
 RESET = """
 truncate events, products_v1, projection_failures, projection_parked, projection_workers,
-    projection_rebuilds;
+    projection_rebuilds, projection_skips;
 update log_head set position = 0;
 delete from projection_checkpoints where side <> 'live';
 update projection_checkpoints set position = 0, holder = null, token = token + 1, crashes = 0,
@@ -89,6 +89,7 @@ class Machine(RuleBasedStateMachine):
         self.workers = [self.new_worker() for _ in range(WORKERS)]
         self.log: list[tuple[UUID, Event]] = []
         self.poison: set[int] = set()
+        self.skipped: set[int] = set()
         self.kill_in: str | None = None
         self.live, self.retired = Side(), Side()
         self.can_roll_back = False
@@ -192,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         parked = self.live.parked[which]
         assert parked[0] == position
         skip(self.operator, self.projection, str(which), position)
-        parked.pop(0)
+        self.skipped.add(parked.pop(0))
         while parked and parked[0] not in self.poison:
             self.live.applied[which].append(parked.pop(0))
 
@@ -232,7 +233,8 @@ class Machine(RuleBasedStateMachine):
             assert position >= before
             for number in range(before + 1, position + 1):
                 which, _ = self.log[number - 1]
-                if partition_of(which) == partition:
+                left_out = number in self.poison & self.skipped and not self.live.parked[which]
+                if partition_of(which) == partition and not left_out:
                     waits = self.live.parked[which] or number in self.poison
                     (self.live.parked if waits else self.live.applied)[which].append(number)
             self.live.positions[partition] = position

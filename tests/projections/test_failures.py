@@ -14,6 +14,7 @@ from projections import orders, products, sales_by_product
 from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.failures import failure, failures, retry, skip
 from projections.projection import Projection, Rows
+from projections.rebuild import rebuild
 from projections.status import statuses
 from tests.conftest import tampering
 from tests.domain.given import LANTERN, ORDER, TEAPOT
@@ -100,6 +101,10 @@ def test_a_skip_leaves_out_one_event_and_nothing_else(database_url: str) -> None
         assert (skipped.position, skipped.applied, skipped.waiting) == (POISON, 4, 0)
         [teapot, _] = stored(connection, products.PRODUCTS)
         assert (teapot["stock"], teapot["name"]) == (10 + 2 - 1, "Blue teapot")
+        assert failures(connection) == []
+        before = everything(database_url)
+        rebuild(connection, POISONED, lambda *_: None)
+        assert everything(database_url) == before
         assert failures(connection) == []
 
 
