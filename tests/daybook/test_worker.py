@@ -38,7 +38,7 @@ from tests.valkey import Valkey, until
 
 QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
 NOWHERE = "redis://127.0.0.1:1/0"
-WORKING = "select application_name from pg_stat_activity where datname = current_database()"
+WORKING = "select worker from projection_workers_alive where cardinality(posts) > 1"
 
 pytestmark = pytest.mark.xdist_group("worker")
 
@@ -73,12 +73,13 @@ def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") 
         "DAYBOOK_BROKER_URL": broker_url,
         "DAYBOOK_MASTER_KEY": MASTER_KEY,
     }
+    before = set(rows(database_url, WORKING))
     with (
         log.open("wb") as written,
         subprocess.Popen(worker_command(Settings()), env=environment, stderr=written) as worker,
     ):
         try:
-            until(lambda: ("daybook worker",) in rows(database_url, WORKING), 30)
+            until(lambda: not before.issuperset(rows(database_url, WORKING)), 60)
             yield log
             assert worker.poll() is None, log.read_text()
         finally:
