@@ -47,7 +47,8 @@ delete from projection_workers w
 
 COLLEAGUES = "select posts from projection_workers_alive"
 
-# `crashed`: the holder's session has gone while there was something to post.
+# `crashed`: the holder's session has gone while there was something to post, and not because the
+# server began anew since it was heard of: that ends all sessions, and resets these statistics.
 SEEN = """
 select c.name, c.version, c.side, c.partition, c.holder, c.token, c.position,
        c.crashes, c.careful_until, c.trying, v.paused_at is not null as paused,
@@ -57,6 +58,10 @@ select c.name, c.version, c.side, c.partition, c.holder, c.token, c.position,
               join pg_stat_get_activity(w.backend) a
                 on coalesce(a.backend_start = w.backend_start, true)
              where w.worker = c.holder
+       ) and exists (
+            select from projection_workers w, pg_stat_bgwriter s
+             where w.worker = c.holder
+               and w.seen_at > greatest(pg_postmaster_start_time(), s.stats_reset)
        ) as crashed
   from projection_checkpoints c
   join projection_versions v using (name, version)
