@@ -13,11 +13,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api import write
 from api.application import create_app
 from api.limiter import Limit, Limiter
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write import auth, users
 from api.write.idempotency import EXCEPTION_HANDLERS
 from commands.sessions.door import Door
 from event_store.sign_ins import FailureLimit, SignIns
@@ -41,7 +41,7 @@ def guarded_app(database_url: str, redis_url: str) -> Litestar:
     records = SignIns(database_url, LIMIT)
     tools = new_tools(database_url, door=Door(records, lambda: [b"k" * 32]))
     return create_app(
-        handlers=write.HANDLERS,
+        handlers=[*auth.HANDLERS, *users.HANDLERS],
         tokens=Tokens(KEYS, "first"),
         revocations=Revocations(database_url),
         provided={"intake": new_intake(tools)},
