@@ -6,6 +6,7 @@ import sys
 import time
 
 from daybook.builder import RARELY
+from daybook.logs import configure_logs
 from event_store.connections import connect
 from projections.engine import post_held
 from projections.leases import Crew
@@ -52,6 +53,7 @@ def build(url: str, name: str) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs()
     gc.set_threshold(*RARELY)
     if sys.argv[1] == "build":
         build(*sys.argv[2:4])
