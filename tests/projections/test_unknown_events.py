@@ -130,5 +130,5 @@ def test_the_operator_sees_which_views_hold_and_why(database_url: str) -> None:
     listed = subprocess.run(
         [*asked, "--json"], env=environment, capture_output=True, check=False, text=True
     )
-    failures = {one["name"]: one["failure"] for one in json.loads(listed.stdout)["projections"]}
+    failures = {one["name"]: one["lastError"] for one in json.loads(listed.stdout)["projections"]}
     assert failures == {name: SAID if name in NEEDS_PRODUCTS else None for name in PROJECTIONS}

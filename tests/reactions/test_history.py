@@ -21,16 +21,18 @@ from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import keyring
 from tests.reactions.given import files_in, finish, names_in_log, ordered, reacting, rows
 
-# Accounts need it today; it is made again by its migration.
+# Accounts need it today; it is made again by its migration. Of roles that release knew nothing.
 SUBJECT_KEYS = """
-create table subject_keys (subject_id uuid primary key, master text, wrapped bytea)
+create table subject_keys (subject_id uuid primary key, master text, wrapped bytea);
+grant all on all tables in schema public to public
 """
 NUMBERS = count(1)
 
 
 @pytest.fixture
-def older_database(server_url: str) -> Iterator[str]:
-    """Return a database of a release that had no reactions."""
+def older_database(server_url: str, template_database: str) -> Iterator[str]:
+    """Return a database of a release that had no reactions; the server has today's roles."""
+    assert template_database
     name = f"test_re_{getpid()}_old_{next(NUMBERS)}"
     run(server_url, "create database {}", name)
     url = address(server_url, name)
