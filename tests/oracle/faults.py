@@ -104,10 +104,10 @@ def roll_back(scene: Scene) -> None:
 
 
 def forget(scene: Scene, query: str, values: list[list[object]] | None = None) -> None:
-    """Run a query in a transaction and wait until the server has ended the session."""
+    """Run a query as the owner in a transaction and wait until the server has ended it."""
     seconds = scene.chance.uniform(0.3, scene.longest)
     patience = f"{round(1_000 * seconds)}ms"
-    with suppress(*ENDED), connect(scene.server.url, name="oracle") as session:
+    with suppress(*ENDED), scene.server.connect() as session:
         session.execute(PATIENCE, [patience])
         with session.transaction():
             session.execute(query.encode(), values)

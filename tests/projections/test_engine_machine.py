@@ -300,7 +300,7 @@ def run(machine: type[Machine], examples: int, steps: int) -> None:
 
 
 def test_the_engine_keeps_its_promises_in_any_order(machine: type[Machine]) -> None:
-    run(machine, examples=8, steps=25)
+    run(machine, examples=25, steps=30)
 
 
 # As `move_partitions`, but it believes whoever calls it.
@@ -319,7 +319,7 @@ def test_the_machine_notices_when_tokens_are_not_checked(
     monkeypatch.setattr(engine, "MOVE", UNFENCED)
     machine.builds = False
     with pytest.raises(AssertionError):
-        run(machine, examples=40, steps=30)
+        run(machine, examples=200, steps=40)
 
 
 def test_the_machine_notices_when_a_page_is_not_one_transaction(
@@ -334,4 +334,4 @@ def test_the_machine_notices_when_a_page_is_not_one_transaction(
     monkeypatch.setattr(engine, "write", committed_apart)
     machine.builds = False
     with pytest.raises(AssertionError):
-        run(machine, examples=40, steps=30)
+        run(machine, examples=200, steps=40)
