@@ -31,7 +31,7 @@ def drawn(report: Report) -> str:
 def place(ratio: float) -> float:
     """Return where a ratio lies from left to right."""
     low, high = math.log(TICKS[0]), math.log(TICKS[-1])
-    within = min(max(math.log(ratio), low), high)
+    within = min(max(math.log(ratio), low), high) if ratio > 0 else low
     return LEFT + WIDTH * (within - low) / (high - low)
 
 

@@ -50,11 +50,14 @@ class States:
         self._store = store
         self._known: OrderedDict[UUID, Known] = OrderedDict()
         self._snapshots: set[asyncio.Task[None]] = set()
+        self._being_read: dict[UUID, asyncio.Future[None]] = {}
 
     async def read(
         self, kind: Aggregate[Any, Any], stream_ids: Sequence[UUID], *, proven: bool
     ) -> dict[UUID, Known]:
         """Return the states of some streams; `proven`: as the log has them now."""
+        if not proven:
+            await self._read_by_others(stream_ids)
         found: dict[UUID, Known] = {}
         missing: list[UUID] = []
         for stream_id in stream_ids:
@@ -65,8 +68,38 @@ class States:
                 self._known.move_to_end(stream_id)
                 found[stream_id] = known
         if missing:
-            found |= await self._read_log(kind, missing, proven=proven)
+            found |= await self._read_for_all(kind, missing, proven=proven)
         return found
+
+    async def _read_by_others(self, stream_ids: Sequence[UUID]) -> None:
+        """Wait while others read streams that are wanted: a long one is read and folded once.
+
+        Raises what befell them: whoever waits has no more time than they had.
+        """
+        for stream_id in stream_ids:
+            while stream_id not in self._known and (reading := self._being_read.get(stream_id)):
+                await asyncio.wait([reading])
+                if error := reading.exception():
+                    raise error
+
+    async def _read_for_all(
+        self, kind: Aggregate[Any, Any], stream_ids: list[UUID], *, proven: bool
+    ) -> dict[UUID, Known]:
+        """Read the log while others who want the same wait."""
+        reading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        first = [stream_id for stream_id in stream_ids if stream_id not in self._being_read]
+        self._being_read |= dict.fromkeys(first, reading)
+        try:
+            return await self._read_log(kind, stream_ids, proven=proven)
+        except Exception as error:
+            reading.set_exception(error)
+            reading.exception()  # or it would be called never retrieved where nobody waits
+            raise
+        finally:
+            for stream_id in first:
+                del self._being_read[stream_id]
+            if not reading.done():
+                reading.set_result(None)
 
     def foresee(self, stream_id: UUID, known: Known) -> None:
         """Take what a stream will be once an append under way has succeeded."""

@@ -1,6 +1,7 @@
 """What a process believes of streams makes it fast, and never makes it wrong."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -114,6 +115,35 @@ async def test_one_reading_serves_many_commands(database_url: str) -> None:
         before = statements(database_url)
         await asyncio.gather(*(bought(tools, tea) for _ in range(50)))
         assert statements(database_url) - before < 25
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@on_a_loop
+async def test_a_long_stream_that_many_want_at_once_is_folded_once(
+    database_url: str,
+    leaves: bool,  # noqa: FBT001 - whether the first one who asks does not stay for the answer
+) -> None:
+    async with working_on(database_url) as tools:
+        tea = await listed(tools, stock=0)
+        await asyncio.gather(*(adjusted(tools, tea, 1) for _ in range(50)))
+    folded = 0
+
+    def evolve(state: Product | None, event: Any) -> Product:
+        nonlocal folded
+        folded += 1
+        return PRODUCT.evolve(state, event)
+
+    counting = replace(PRODUCT, evolve=evolve)
+    async with working_on(database_url) as later:
+        first, *others = (
+            asyncio.create_task(later.states.read(counting, [tea], proven=False)) for _ in range(20)
+        )
+        await asyncio.sleep(0)
+        if leaves:
+            first.cancel()
+        found = await asyncio.gather(*others)
+    assert {one[tea].version for one in found} == {51}
+    assert folded == 51
 
 
 def statements(database_url: str) -> int:

@@ -3,15 +3,17 @@
 import multiprocessing
 import time
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import make_url
 
-from daybook.migrate import LOCK, NewerDatabase, migrate, newest_revision
+from daybook.migrate import LOCK, NewerDatabase, config, migrate, newest_revision
 from projections.status import statuses
 from projections.switched_on import PROJECTIONS
 from tests.conftest import address
@@ -137,3 +139,12 @@ def test_a_database_that_is_not_there_is_one_sentence(server_url: str, typed: Ty
     assert told.returncode == 2
     assert 'database "nowhere" does not exist' in told.stderr
     assert told.stderr.count("\n") == 1
+
+
+def test_migrations_are_one_chain_in_the_order_of_their_numbers() -> None:
+    """Two branches that each took the next number would both be merged without a word."""
+    scripts = list(ScriptDirectory.from_config(config()).walk_revisions())
+    numbers = [one.revision for one in reversed(scripts)]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert all(Path(one.path).name.startswith(f"{one.revision}_") for one in scripts)
+    assert len(list(Path(scripts[0].path).parent.glob("[0-9]*.py"))) == len(numbers)
