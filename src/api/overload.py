@@ -6,7 +6,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import AnyRequest, failure
 
-# Four times what keeps both cores busy: the last one waits a fifth of a second.
+# Four times what keeps both cores busy: the last one waits a fifth of a second. With half of it a
+# crowd leaves fewer places to those that are taken, and health checks are hardly sooner answered.
 MOST_UNDER_WAY = 512
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 SENTENCE = "Too many commands are under way: nothing was changed, try again in a moment."
