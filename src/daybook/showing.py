@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from api.read.camel import camelled
@@ -32,22 +33,25 @@ def list_table(found: Iterable[Projection]) -> Table:
 
 def status_tables(found: Sequence[Standing]) -> list[Table]:
     """Lay out how projections stand, and who posts which partition."""
-    names = ("Projection", "State", "Position", "Behind", "Seconds", "Events/s", "ETA", "Parked")
-    table = Table(*names, "Last moved", "Posted by")
+    standing = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Projection", "State", "Position", "Behind", "Events/s", "ETA", "Parked"):
+        standing.add_column(name, no_wrap=name in {"Projection", "Behind"})
+    posting = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Projection", "Last moved", "Posted by"):
+        posting.add_column(name, no_wrap=name == "Projection")
     for one in found:
-        table.add_row(
+        standing.add_row(
             f"{one.name} v{one.version}",
             state(one),
             f"{one.position:,}",
-            f"{one.lag_events:,}",
-            f"{one.lag_seconds:.1f}",
+            f"{one.lag_events:,}, {one.lag_seconds:.1f} s",
             "" if one.events_per_second is None else f"{one.events_per_second:,.0f}",
             "" if one.eta_seconds is None else f"{one.eta_seconds:,.0f} s",
             f"{one.failures:,}" if one.failures else "",
-            f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z",
-            holders(one),
         )
-    return [table]
+        moved_at = f"{one.moved_at:%Y-%m-%d %H:%M:%S}Z"
+        posting.add_row(f"{one.name} v{one.version}", moved_at, holders(one))
+    return [standing, posting]
 
 
 def state(one: Standing) -> str:
