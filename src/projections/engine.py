@@ -18,6 +18,7 @@ from projections.progress import tell
 from projections.projection import Projection
 from projections.row_sql import write_rows
 from projections.sides import Side
+from projections.suspects import AnotherIsTried, Where, news, on_the_try
 
 __all__ = ["Pages", "ProjectionFailed", "behind", "catch_up", "post_held", "post_page", "post_some"]
 
@@ -27,7 +28,6 @@ LINGER_SECONDS = 0.05
 MOST_FAILING_KEYS = 1_000
 ATTEMPTS = 5
 FIRST_PAUSE = 0.05
-LAST_CRASH = 3
 FENCED = "DBK01"
 
 log = structlog.get_logger(__name__)
@@ -59,13 +59,6 @@ update projection_checkpoints set failure = %s, failed_at = clock_timestamp()
    and failure is distinct from %s
 """
 
-TRYING = """
-update projection_checkpoints c set trying = c.position
-  from unnest(%s::int[], %s::bigint[]) as held (partition, token)
- where c.name = %s and c.version = %s and c.side = %s
-   and c.partition = held.partition and c.token = held.token
-"""
-
 # The event's values are such that Postgres cannot hold them.
 UNFIT = (
     errors.DataError,
@@ -79,20 +72,12 @@ UNFIT = (
 COLLIDED = (errors.SerializationFailure, errors.DeadlockDetected)
 
 
-Where = tuple[str, int, Side]
-"""A projection's name, its version, and the side that is meant."""
-
-
 class ProjectionFailed(Exception):  # noqa: N818 - reads as what happened
     """A view stands still: an unknown event comes next, or too much of it has failed."""
 
     def __init__(self, projection: Projection, reason: str) -> None:
         self.projection, self.reason = projection, reason
         super().__init__(f"Projection {projection.name} stands still: {reason}")
-
-
-class KilledItsWorker(Exception):  # noqa: N818 - reads as what happened
-    """Workers died again and again while they applied an event."""
 
 
 def catch_up(connection: Connection[TupleRow], projection: Projection, pages: Pages) -> int:
@@ -210,7 +195,10 @@ class Page:
     def post(self, upto: int) -> int:
         """Post the events up to a position, or as many as can be; return the positions passed."""
         if any(one.crashes >= CAREFUL_CRASHES for one in self._group):
-            return self._post_carefully(upto)
+            try:
+                return self._post_carefully(upto)
+            except AnotherIsTried:
+                return 0
         end, items = self._pages.read(self._connection, self._projection, self._after, upto)
         if end <= self._after:
             return 0
@@ -271,7 +259,7 @@ class Page:
                 raise LeaseLost(str(error)) from error
             raise
         for one in self._group:
-            one.position, one.trying = end, None
+            one.position, one.deaths = end, 0
             one.parked |= {f.key for f in folded.failing if f.partition == one.partition}
             if end >= one.careful_until:
                 one.crashes = 0
@@ -297,21 +285,11 @@ class Page:
 
     def _post_carefully(self, upto: int) -> int:
         """Post one event alone, after noting that it is being tried: workers have died here."""
-        partitions = [one.partition for one in self._group]
-        tokens = [one.token for one in self._group]
-        deaths = [one.crashes for one in self._group if one.trying == self._after]
-        tried = self._connection.execute(TRYING, [partitions, tokens, *self._where])
-        if tried.rowcount != len(self._group):
-            raise LeaseLost(self._projection.name)
-        end, items = self._pages.read(self._connection, self._projection, self._after, upto)
-        if end <= self._after:
+        if not news(self._connection, self._after):
             return 0
-        end, items = self._before_unknown(end, items)
-        if not items:
-            return self._attempt(end, items)
-        first = items[:1]
-        if max(deaths, default=0) >= LAST_CRASH:
-            why = KilledItsWorker(f"{max(deaths)} workers died while they applied it.")
-            condemned = self._fold(first, {first[0].position: why})
-            return self._commit(first[0].position, condemned)
-        return self._attempt(first[0].position, first)
+        with on_the_try(self._connection, self._where, self._group) as verdict:
+            end, items = self._pages.next(self._connection, self._projection, self._after, upto)
+            end, items = self._before_unknown(end, items)
+            if verdict is None or not items:
+                return self._attempt(end, items)
+            return self._commit(end, self._fold(items, {items[0].position: verdict}))

@@ -25,8 +25,12 @@ from projections.sides import Side
 
 LEASE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
+# After so many deaths without progress, whatever they were of, events are tried one by one for the
+# length of the page that was being posted. What a builder was at may be longer than a page: it goes
+# on page by page after the first death.
 CAREFUL_CRASHES = 2
 CAREFUL_STRETCH = 2_000
+BUILDERS_STRETCH = 500_000
 
 BEAT = """
 insert into projection_workers as w
@@ -51,7 +55,7 @@ COLLEAGUES = "select posts from projection_workers_alive"
 # server began anew since it was heard of: that ends all sessions, and resets these statistics.
 SEEN = """
 select c.name, c.version, c.side, c.partition, c.holder, c.token, c.position,
-       c.crashes, c.careful_until, c.trying, v.paused_at is not null as paused,
+       c.crashes, c.careful_until, c.deaths, v.paused_at is not null as paused,
        exists (select from projection_workers_alive w where w.worker = c.holder) as held,
        c.holder is not null and c.position < h.position and not exists (
             select from projection_workers w
@@ -75,14 +79,19 @@ update projection_checkpoints c
    set holder = %(worker)s, token = c.token + 1, held_since = clock_timestamp(),
        crashes = c.crashes + %(crashed)s,
        careful_until = case when %(crashed)s = 1 and c.crashes + 1 = %(careful)s
-                            then c.position + %(stretch)s else c.careful_until end
+                            then c.position + %(stretch)s
+                            when %(crashed)s = 1 and c.crashes = 0 and c.side = 'building'
+                            then c.position + %(builders)s
+                            else c.careful_until end,
+       deaths = c.deaths + case when c.trying = c.position then %(crashed)s else 0 end,
+       trying = null
  where (c.name, c.version, c.side, c.partition) in (
         select name, version, side, partition from projection_checkpoints
          where name = %(name)s and version = %(version)s and side = %(side)s
            and partition = %(partition)s and token = %(token)s
            for update skip locked
        )
-returning token, position, crashes, careful_until, trying
+returning token, position, crashes, careful_until, deaths
 """
 
 GIVE_BACK = """
@@ -108,7 +117,7 @@ class Seen(NamedTuple):
     position: int
     crashes: int
     careful_until: int
-    trying: int | None
+    deaths: int
     paused: bool
     held: bool
     crashed: bool
@@ -118,7 +127,8 @@ class Seen(NamedTuple):
 class Lease:
     """One partition that this worker holds, and what it knows of it as long as the token is valid.
 
-    `parked` are the keys of which events wait; `trying` says that a worker died right after here.
+    `parked` are the keys of which events wait. `crashes` counts the workers that died since the
+    last progress, `deaths` those of them that died while they tried the next event alone.
     """
 
     partition: int
@@ -126,7 +136,7 @@ class Lease:
     position: int
     crashes: int = 0
     careful_until: int = 0
-    trying: int | None = None
+    deaths: int = 0
     parked: set[str] = field(default_factory=set)
 
 
@@ -226,11 +236,12 @@ class Crew:
             "crashed": int(one.crashed),
             "careful": CAREFUL_CRASHES,
             "stretch": CAREFUL_STRETCH,
+            "builders": BUILDERS_STRETCH,
         }
         taken = connection.execute(TAKE, values, prepare=True).fetchone()
         if taken is None:
             return []
-        names = ("token", "position", "crashes", "careful_until", "trying")
+        names = ("token", "position", "crashes", "careful_until", "deaths")
         return [one._replace(**dict(zip(names, taken, strict=True)))]
 
     def _give_back(self, connection: Connection[TupleRow], kind: Kind, partition: int) -> None:
@@ -253,7 +264,7 @@ class Crew:
 def lease_of(seen: Seen) -> Lease:
     """Return the lease of a checkpoint that has just been found or taken."""
     return Lease(
-        seen.partition, seen.token, seen.position, seen.crashes, seen.careful_until, seen.trying
+        seen.partition, seen.token, seen.position, seen.crashes, seen.careful_until, seen.deaths
     )
 
 

@@ -50,6 +50,12 @@ class Pages:
         names, most = projection.event_names, upto - after + 1
         return reading.page_from(connection, after, upto, names, most, self._keys)
 
+    def next(
+        self, connection: Connection[TupleRow], projection: Projection, after: int, upto: int
+    ) -> Read:
+        """Return the first event in (after, upto] that a projection listens to, and no other."""
+        return reading.page_from(connection, after, upto, projection.event_names, 1, self._keys)
+
     def _shared(self, connection: Connection[TupleRow], after: int, upto: int) -> Read:
         kept = self._kept.get(after)
         if kept is not None and kept[0] <= upto:

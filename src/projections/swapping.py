@@ -37,7 +37,7 @@ update projection_checkpoints set position = %s, moved_at = clock_timestamp()
 RENAME = """
 update projection_checkpoints
    set side = %(to)s, token = %(token)s, holder = null, held_since = null, failure = null,
-       trying = null, crashes = 0
+       trying = null, crashes = 0, deaths = 0
  where name = %(name)s and version = %(version)s and side = %(from)s
 """
 

@@ -54,7 +54,7 @@ truncate events, products_v1, projection_failures, projection_parked, projection
 update log_head set position = 0;
 delete from projection_checkpoints where side <> 'live';
 update projection_checkpoints set position = 0, holder = null, token = token + 1, crashes = 0,
-    trying = null;
+    trying = null, deaths = 0;
 update projection_versions set paused_at = null;
 drop table if exists building.products_v1, retired.products_v1;
 """
