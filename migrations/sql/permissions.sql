@@ -7,7 +7,8 @@ declare
     one record;
     kept constant text[] := array[
         'events', 'log_head', 'unique_claims', 'idempotency_keys', 'alembic_version',
-        'log_tree', 'log_tiles', 'log_heads', 'log_keys', 'audit_accesses'
+        'log_tree', 'log_tiles', 'log_heads', 'log_keys', 'audit_accesses', 'access_chain',
+        'access_heads'
     ];
 begin
     if not exists (select from pg_roles where rolname = 'daybook_app') then
@@ -51,7 +52,7 @@ begin
     grant update, delete on idempotency_keys to daybook_app;
     grant update on log_tree to daybook_app;
     grant insert, update on log_tiles to daybook_app;
-    grant insert on log_heads, log_keys, audit_accesses to daybook_app;
+    grant insert on log_heads, log_keys, audit_accesses, access_heads to daybook_app;
 
     for one in
         select p.oid::regprocedure as name from pg_proc p

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from daybook.audit_questions import access
 from daybook.auditing import progress_bar
 from daybook.migrate import migrate
+from daybook.operator_commands import access
 from daybook.services import ServiceError, services
 from daybook.settings import Settings, audit_keys
 from event_store.evidence.notes import Signer
@@ -57,7 +57,7 @@ async def exported(  # noqa: PLR0913, PLR0917 - as above
     words: dict[str, Any],
 ) -> Exported:
     """Write it page by page."""
-    noted = access("export", format=form, file=file, **words)
+    noted = access("export", "export", format=form, **words)
     proof_file = file.with_name(f"{file.name}.proof")
     parts = [path.with_name(f"{path.name}.part") for path in (file, proof_file)]
     rows, digest = 0, sha256()
@@ -68,7 +68,7 @@ async def exported(  # noqa: PLR0913, PLR0917 - as above
             raise ServiceError(str(error)) from error
         await trail.note(noted, 0)
         signers = [Signer(head.origin, seed) for seed in audit_keys(settings, make=False)]
-        proof = Proof(trail.lent, Manifest(head.size, note, noted.asked), signers)
+        proof = Proof(trail.lent, Manifest(head.size, note, words), signers)
         writer = WRITERS[form]()
         with parts[0].open("wb") as out, parts[1].open("wb") as lines:
             lines.write(proof.begin())
@@ -85,7 +85,8 @@ async def exported(  # noqa: PLR0913, PLR0917 - as above
             digest.update(content)
             out.write(content)
             lines.write(await proof.end(digest.hexdigest()))
-        await trail.note(msgspec.structs.replace(noted, action="exported"), rows)
+        said = {**noted.asked, "sha256": digest.hexdigest()}
+        await trail.note(msgspec.structs.replace(noted, action="exported", asked=said), rows)
     for part, path in zip(parts, (file, proof_file), strict=True):
         part.replace(path)
     return Exported(str(file), str(proof_file), rows, head.size, digest.hexdigest())

@@ -5,14 +5,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from daybook.migrate import migrate
-from daybook.operator_commands import operator
+from daybook.operator_commands import access
 from daybook.services import ServiceError, services
 from daybook.settings import Settings
-from event_store.history.accesses import Access
+from event_store.history.accesses import Accesses, Noted
 from event_store.history.differences import Change, changes
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
@@ -38,13 +40,6 @@ def asked(settings: Settings, ask: Callable[[Trail], Awaitable[Answer]]) -> Answ
         return asyncio.run(run(found.database_url))
 
 
-def access(action: str, **words: object) -> Access:
-    """Return what is recorded of the operator's question."""
-    who = operator()
-    given = {name: str(value) for name, value in words.items() if value}
-    return Access(who.actor_id, who.role, who.request_id, action, given)
-
-
 def events(
     settings: Settings, question: Question, limit: int, words: dict[str, Any]
 ) -> list[Entry]:
@@ -58,6 +53,23 @@ def sign_ins(
     """Return records of sign-ins, and whether there are more."""
     noted = access("sign-ins", **words)
     return asked(settings, lambda trail: trail.sign_ins(query, noted))
+
+
+def accesses(settings: Settings, wanted: Accesses, words: dict[str, Any]) -> list[Noted]:
+    """Return records of who asked what, and of erasures and operations."""
+    return asked(settings, lambda trail: trail.accesses(wanted, access("accesses", **words)))
+
+
+def accesses_text(found: list[Noted]) -> Text:
+    """Lay records of accesses out for people, two lines each."""
+    lines = []
+    for one in found:
+        done = f"{one.number}  {one.at:%Y-%m-%d %H:%M:%S}Z  {one.kind}: {one.action}"
+        who = f"by {one.actor_id} ({one.actor_role})  {one.rows:,} rows"
+        asked = msgspec.json.decode(one.asked, type=dict[str, Any])
+        words = " ".join(f"{name}={value}" for name, value in asked.items())
+        lines += [f"{done}  {who}", f"    {words}"]
+    return Text("\n".join(lines))
 
 
 def sign_ins_table(found: list[SignIn]) -> Table:

@@ -3,18 +3,29 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from daybook.migrate import migrate
 from daybook.notary import audit_folder, folder_of, known_keys, replace
+from daybook.operator_commands import access
 from daybook.services import ServiceError, services
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
+from event_store.evidence.access_chain import (
+    origin_of_accesses,
+    trusted_for_accesses,
+    verify_accesses,
+)
 from event_store.evidence.findings import Verified
 from event_store.evidence.heads import origin_of
 from event_store.evidence.notes import Head, PublicKey, Signer, head_of
 from event_store.evidence.verification import Asked, verify
+from event_store.history import accesses
 
 STATEMENT_MS = 600_000
 
@@ -29,7 +40,11 @@ def verify_now(  # noqa: PLR0913 - what can be typed, each by its name
     against: Sequence[Path],
     keys: Sequence[str],
 ) -> Verified:
-    """Verify the log, all or a part of it, with a progress bar; remember how far it was whole."""
+    """Verify the log, all or a part of it, with a progress bar; remember how far it was whole.
+
+    With the whole log, and what came since, the records of who asked what are verified too. That
+    it was verified, and whether something was found, is recorded among them.
+    """
     with services(settings) as found:
         migrate(found.database_url)
         with connect(
@@ -38,12 +53,13 @@ def verify_now(  # noqa: PLR0913 - what can be typed, each by its name
             origin = origin_of(connection)
             folder = folder_of(audit_folder(settings), origin)
             trusted = trusted_keys(settings, origin, folder, keys)
+            published = published_heads(folder, against, trusted)
             asked = Asked(
                 trusted=trusted,
                 first=first,
                 last=last,
                 start=verified_before(folder, trusted) if since_verified else None,
-                published=published_heads(folder, against, trusted),
+                published=[one for one in published if one.origin == origin],
             )
             with progress_bar(console) as progress:
                 task = progress.add_task("verifying", total=None)
@@ -52,10 +68,38 @@ def verify_now(  # noqa: PLR0913 - what can be typed, each by its name
                     asked,
                     lambda now, end: progress.update(task, completed=now, total=end),
                 )
+            if first == 1 and last is None:
+                ends = [one for one in published if one.origin == origin_of_accesses(origin)]
+                verified = with_accesses(connection, verified, trusted, ends)
+            note(connection, verified, first=first, last=last, sinceVerified=since_verified)
     if verified.finding is None and verified.note and first == 1 and last is None:
         folder.mkdir(parents=True, exist_ok=True)
         replace(folder / "verified.note", verified.note)
     return verified
+
+
+def with_accesses(
+    connection: Connection[TupleRow],
+    verified: Verified,
+    trusted: Sequence[PublicKey],
+    published: Sequence[Head],
+) -> Verified:
+    """Return a verification with that of the records of accesses."""
+    count, finding = verify_accesses(connection, trusted, published)
+    found = verified.finding or finding
+    return msgspec.structs.replace(verified, accesses=count, finding=found)
+
+
+def note(connection: Connection[TupleRow], verified: Verified, **words: object) -> None:
+    """Record a verification; what was found is told even if the records are beyond recording."""
+    finding = verified.finding
+    found = {"found": finding.kind, "foundAt": finding.position} if finding else {}
+    done = access("verify", "verification", **words, accesses=verified.accesses, **found)
+    try:
+        accesses.note(connection, done, verified.events)
+    except psycopg.Error:
+        if finding is None:
+            raise
 
 
 def progress_bar(console: Console) -> Progress:
@@ -95,8 +139,10 @@ def verified_before(folder: Path, trusted: Sequence[PublicKey]) -> Head | None:
 def published_heads(
     folder: Path, against: Sequence[Path], trusted: Sequence[PublicKey]
 ) -> list[Head]:
-    """Return the heads in files: those named, and those that were published here."""
+    """Return the heads in files, of the log and of its accesses: those named, and our own."""
     own = [folder / "head.note", *sorted((folder / "heads").glob("*.note"))]
+    own += [folder / "accesses.note", *sorted((folder / "accesses").glob("*.note"))]
     files = [*against, *(path for path in own if path.exists())]
-    heads = [head_of(path.read_text(encoding="utf-8"), trusted) for path in files]
+    keys = [*trusted, *trusted_for_accesses(trusted)]
+    heads = [head_of(path.read_text(encoding="utf-8"), keys) for path in files]
     return list(dict.fromkeys(heads))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from daybook.migrate import migrate
-from daybook.operator_commands import operator, operator_tools
+from daybook.operator_commands import note_operation, operator, operator_tools
 from daybook.order_file import FORMATS, Entry, FileRefused, Rejected, lines_of, opened
 from daybook.order_import import OrderImport, Outcome
 from daybook.services import Services, services
@@ -50,6 +50,7 @@ def run(  # noqa: PLR0913 - what the command line has to say
             closing(read_with_bar(file, layout, console)) as lines,
         ):
             outcome = uvloop.run(import_lines(found, lines, rejected))
+        note_operation(found.database_url, "import_orders", outcome.orders)
         appended = time.monotonic() - started
         catch_up_all(found.database_url, found.keys, console)
     show(

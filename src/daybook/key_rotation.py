@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from daybook.migrate import migrate
-from daybook.operator_commands import operator
+from daybook.operator_commands import note_operation, operator
 from daybook.services import Services, services
 from daybook.settings import Settings
 from daybook.signing_keys import SigningKey, rotate
@@ -16,6 +16,7 @@ def rotate_and_record(settings: Settings) -> list[SigningKey]:
     with services(settings) as found:
         migrate(found.database_url)
         asyncio.run(record(found))
+        note_operation(found.database_url, "keys_rotated", 0)
         return rotate(settings)
 
 

@@ -6,6 +6,7 @@ from psycopg.rows import TupleRow
 
 from daybook.master_key import add_secret, keep_newest, key_file
 from daybook.migrate import migrate
+from daybook.operator_commands import note_operation
 from daybook.privacy import check_master_key
 from daybook.services import Services, services
 from daybook.settings import Settings
@@ -68,9 +69,11 @@ def rotate(settings: Settings) -> tuple[int, str]:
                 add_secret(key_file(settings))
                 found.keys.master.refresh()
             done = rewrap(one, found)
+        newest = found.keys.master.newest
+        note_operation(found.database_url, "master_key_rotated", done, key=newest)
         if kept_here:
             keep_newest(key_file(settings))
-        return done, found.keys.master.newest
+        return done, newest
 
 
 def status(settings: Settings) -> PrivacyStatus:

@@ -17,6 +17,11 @@ from psycopg.rows import TupleRow
 from daybook.logs import Seldom
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
+from event_store.evidence.access_chain import (
+    check_chain_contains,
+    newest_access_note,
+    sign_accesses,
+)
 from event_store.evidence.growing import LogIncomplete, grow, size_of
 from event_store.evidence.heads import (
     LogRewritten,
@@ -94,32 +99,43 @@ def attest(
     check_published(connection, folder)
     if seeds:
         sign(connection, [Signer(origin, seed) for seed in seeds], between)
+        sign_accesses(connection, origin, seeds, between)
     publish(connection, folder)
 
 
 def check_published(connection: Connection[TupleRow], folder: Path) -> None:
-    """Raise `LogRewritten` unless the tree contains what was published."""
-    path = folder / "head.note"
-    if not path.exists():
-        return
-    head = head_in(path.read_text(encoding="utf-8"))
-    check_contains(connection, head, size_of(connection))
+    """Raise `LogRewritten` unless tree and chain of accesses contain what was published."""
+    if note := read_note(folder / "head.note"):
+        check_contains(connection, head_in(note), size_of(connection))
+    if note := read_note(folder / "accesses.note"):
+        check_chain_contains(connection, head_in(note))
+
+
+def read_note(path: Path) -> str | None:
+    """Return what was published in a file, None if nothing was."""
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def publish(connection: Connection[TupleRow], folder: Path) -> None:
-    """Write the newest head, as the newest and as that of its day, and the keys seen so far."""
-    note = newest_note(connection)
-    path = folder / "head.note"
-    if note is None or (path.exists() and path.read_text(encoding="utf-8") == note):
-        return
-    (folder / "heads").mkdir(parents=True, exist_ok=True)
+    """Write the newest heads, as the newest and as those of their day, and the keys seen so far."""
+    for name, days, note in (
+        ("head.note", "heads", newest_note(connection)),
+        ("accesses.note", "accesses", newest_access_note(connection)),
+    ):
+        path = folder / name
+        if note is None or read_note(path) == note:
+            continue
+        (folder / days).mkdir(parents=True, exist_ok=True)
+        publish_keys(connection, folder)
+        replace(folder / days / f"{head_in(note).signed_at:%Y-%m-%d}.note", note)
+        replace(path, note)
+
+
+def publish_keys(connection: Connection[TupleRow], folder: Path) -> None:
+    """Write the keys that have signed, those first that were here before."""
     keys = known_keys(folder)
-    new = [key for key in published_keys(connection) if key not in keys]
-    if new:
-        text = "".join(f"{key}\n" for key in [*keys, *new])
-        replace(folder / "keys.txt", text)
-    replace(folder / "heads" / f"{head_in(note).signed_at:%Y-%m-%d}.note", note)
-    replace(path, note)
+    if new := [key for key in published_keys(connection) if key not in keys]:
+        replace(folder / "keys.txt", "".join(f"{key}\n" for key in [*keys, *new]))
 
 
 def known_keys(folder: Path) -> list[PublicKey]:

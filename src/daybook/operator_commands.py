@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,9 @@ from commands.passwords import Passwords
 from commands.work import Asker, Tools
 from daybook.services import Services
 from daybook.wakeups import Herald
+from event_store.connections import connect
+from event_store.history import accesses
+from event_store.history.accesses import Access, Kind
 from event_store.store import EventStore
 from projections.switched_on import PROJECTIONS
 
@@ -24,6 +28,20 @@ def operator() -> Asker:
         request_id=request_id,
         correlation_id=request_id,
     )
+
+
+def access(action: str, kind: Kind = "question", /, **words: object) -> Access:
+    """Return what is recorded of what is typed on this machine: by whom, where, and the words."""
+    who = operator()
+    given = {name: value for name, value in words.items() if value}
+    asked = {"host": socket.gethostname(), **given}
+    return Access(who.actor_id, who.role, who.request_id, action, asked, kind)
+
+
+def note_operation(database_url: str, action: str, rows: int, **words: object) -> None:
+    """Record what the operator of this machine has done, where no event of the log says it."""
+    with connect(database_url, name="daybook operator") as connection:
+        accesses.note(connection, access(action, "operation", **words), rows)
 
 
 def user_name() -> str:

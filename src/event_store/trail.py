@@ -12,9 +12,9 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.connections import borrowed, pool
-from event_store.evidence import heads, proofs
+from event_store.evidence import access_chain, heads, proofs
 from event_store.history import accesses, search
-from event_store.history.accesses import Access, Noted
+from event_store.history.accesses import Access, Accesses, Noted
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings, surroundings
@@ -53,6 +53,11 @@ class Trail(AbstractAsyncContextManager["Trail"]):
         """Return the newest signed head, None while there is none."""
         async with borrowed(self._pool) as connection:
             return await heads.newest_note_async(connection)
+
+    async def newest_access_head(self) -> str | None:
+        """Return the newest signed end of the records of accesses, None while there is none."""
+        async with borrowed(self._pool) as connection:
+            return await access_chain.newest_access_note_async(connection)
 
     async def public_keys(self) -> list[str]:
         """Return the keys that have signed heads."""
@@ -96,20 +101,10 @@ class Trail(AbstractAsyncContextManager["Trail"]):
             await accesses.note_async(connection, access, 0 if found is None else found.rows)
             return found
 
-    async def accesses(
-        self,
-        access: Access,
-        *,
-        limit: int,
-        before: int | None,
-        actor_id: str | None,
-        action: str | None,
-    ) -> list[Noted]:
+    async def accesses(self, asked: Accesses, access: Access) -> list[Noted]:
         """Return who asked what, the newest first; that is recorded too."""
         async with borrowed(self._pool) as connection:
-            found = await accesses.noted(
-                connection, limit=limit, before=before, actor_id=actor_id, action=action
-            )
+            found = await accesses.noted(connection, asked)
             await accesses.note_async(connection, access, len(found))
             return found
 

@@ -1,12 +1,14 @@
 """The notary: grows, signs and publishes, and says no when what was published is contradicted."""
 
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from daybook.notary import attest, check_published, folder_of, known_keys
+from daybook.operator_commands import user_name
 from event_store.connections import connect
 from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
 from event_store.evidence.notes import head_of
@@ -122,3 +124,45 @@ def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> N
     actions = rows(database_url, "select action, actor_role, rows from audit_accesses")
     assert ("events", "system", 3) in actions
     assert {action for action, _, _ in actions} == {"events", "event", "stream"}
+    asked = rows(database_url, "select asked from audit_accesses where number = 1")[0][0]
+    assert asked == {
+        "host": socket.gethostname(),
+        "stream_type": "order",
+        "data.text": "(withheld)",
+    }
+    told = typed("audit", "accesses", "--action", "event", "--limit", "1", "--json")
+    [one] = json.loads(told.stdout)["accesses"]
+    assert (one["kind"], one["rows"], one["asked"]["position"]) == ("question", 0, "99")
+    assert f"operator:{user_name()}" in typed("audit", "accesses").stdout
+    assert typed("audit", "accesses", "--kind", "nothing").returncode == 2
+
+
+def test_verifications_are_recorded_and_records_that_vanish_are_found(
+    database_url: str, tmp_path: Path, typed: Typed
+) -> None:
+    record(database_url, 3)
+    with connect(database_url, name="test") as connection:
+        for _ in range(2):
+            typed("audit", "events")
+            attest(connection, (SEED,), tmp_path / "var" / "audit", NOW)
+    told = typed("audit", "verify", "--json")
+    assert (told.returncode, json.loads(told.stdout)["accesses"]) == (0, 2), told
+    query = "select kind, action, rows, asked->>'found' from audit_accesses order by number desc"
+    assert rows(database_url, query)[0] == ("verification", "verify", 3, None)
+    with undone(database_url) as connection:
+        connection.execute("delete from audit_accesses where number = 2")
+        connection.commit()
+        told = typed("audit", "verify")
+        assert (told.returncode, "access 2 is missing" in told.stdout) == (1, True), told
+        assert rows(database_url, query)[0] == ("verification", "verify", 3, "access")
+        # Also with the chain cut off behind it and no head in the database that says otherwise.
+        connection.execute("delete from audit_accesses where number > 1")
+        connection.execute(
+            "update access_chain set (number, hash) = (select number, hash from audit_accesses)"
+        )
+        connection.execute("delete from access_heads")
+        connection.commit()
+    told = typed("audit", "verify")
+    assert (told.returncode, "access 2 is missing" in told.stdout) == (1, True), told
+    with connect(database_url, name="test") as connection, pytest.raises(LogRewritten):
+        attest(connection, (SEED,), tmp_path / "var" / "audit", NOW)

@@ -21,7 +21,7 @@ from api.routes import V1, route
 from domain.refusal import Detail, NotFound
 from event_store.evidence.heads import head_in
 from event_store.evidence.proofs import ConsistencyProof, InclusionProof, encoded
-from event_store.history.accesses import Access
+from event_store.history.accesses import Access, Kind
 from event_store.trail import Trail
 
 TAG = "Audit"
@@ -37,12 +37,14 @@ class HeadView(msgspec.Struct, frozen=True, rename="camel"):
     """The newest signed head. `note` is what is signed and kept elsewhere; the rest is read in it.
 
     Its format is the checkpoint of C2SP (c2sp.org/tlog-checkpoint), with the time as a fourth line.
+    `accessesNote` is the same of the records of who asked what, null while there are none.
     """
 
     size: int
     root: str
     signed_at: str
     note: str
+    accesses_note: str | None
 
 
 class KeysView(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,7 +81,8 @@ async def show_head(request: ApiRequest, trail: NamedDependency[Trail]) -> Answe
         raise NotFound("Nothing has been signed yet.")
     head = head_in(note)
     moment = f"{head.signed_at:%Y-%m-%dT%H:%M:%SZ}"
-    return answered(request, HeadView(head.size, encoded(head.root), moment, note))
+    accesses = await trail.newest_access_head()
+    return answered(request, HeadView(head.size, encoded(head.root), moment, note, accesses))
 
 
 @evidence_route("keys", KeysView, {}, who=ANYONE, summary="List the keys that sign heads")
@@ -110,10 +113,11 @@ async def prove_consistency(request: ApiRequest, trail: NamedDependency[Trail]) 
     return answered(request, proof)
 
 
-def access(request: ApiRequest, action: str, **more: str) -> Access:
+def access(request: ApiRequest, action: str, kind: Kind = "question", /, **more: str) -> Access:
     """Return what is recorded of a question."""
     caller, asked = request.caller, {**more, **given_in(request)}
-    return Access(str(caller.user_id), caller.role, request.context.request_id, action, asked)
+    who = (str(caller.user_id), caller.role, request.context.request_id)
+    return Access(*who, action, asked, kind)
 
 
 def required(values: dict[str, Value], request: ApiRequest) -> dict[str, Any]:

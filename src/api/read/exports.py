@@ -6,6 +6,7 @@ Both are streams of pages, so neither the server nor the log holds more than a p
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -64,23 +65,23 @@ async def export_events(request: ApiRequest, trail: NamedDependency[Trail]) -> S
     given = given_in(request)
     form: Format = read_values(FORMAT, {"format": given.pop("format", "jsonl")})["format"]
     question, head, _ = await begun(given, trail)
-    noted = access(request, "export")
+    noted = access(request, "export", "export")
     await trail.note(noted, 0)
     return file(content_of(trail, question, head.size, form, noted), MEDIA_TYPES[form], head)
 
 
 @export_route("export/proof", {**ASKED, **SIZE}, "application/jsonl", summary="Prove an export")
 async def prove_export(request: ApiRequest, trail: NamedDependency[Trail]) -> Stream:
-    """Prove that each event of an export is in the log that the head signs.
+    """Prove that each event of an export is in the log that the head signs; recorded likewise.
 
     `tools/verify_export.py` checks a file with it, without Daybook.
     """
     question, head, note = await begun(given_in(request), trail)
-    noted = access(request, "export_proof")
+    noted = access(request, "export_proof", "export")
     await trail.note(noted, 0)
     signers = [Signer(head.origin, seed) for seed in trail.seeds]
-    proof = Proof(trail.lent, Manifest(head.size, note, noted.asked), signers)
-    return file(lines_of(trail, question, head.size, proof), "application/jsonl", head)
+    proof = Proof(trail.lent, Manifest(head.size, note, dict(noted.asked)), signers)
+    return file(lines_of(trail, question, proof, noted), "application/jsonl", head)
 
 
 async def begun(given: dict[str, str], trail: Trail) -> tuple[Question, Head, str]:
@@ -104,18 +105,20 @@ async def content_of(
             yield writer.page(page)
         yield writer.end()
     finally:
-        who = (noted.actor_id, noted.actor_role, noted.request_id)
-        await trail.note(Access(*who, "exported", noted.asked), rows)
+        await trail.note(msgspec.structs.replace(noted, action="exported"), rows)
 
 
 async def lines_of(
-    trail: Trail, question: Question, size: int, proof: Proof
+    trail: Trail, question: Question, proof: Proof, noted: Access
 ) -> AsyncIterator[bytes]:
-    """Yield the lines of a proof."""
-    yield proof.begin()
-    async for page in pages(trail.lent, question, size):
-        yield await proof.page([one.position for one in page])
-    yield await proof.end()
+    """Yield the lines of a proof, and record of how many events it was given."""
+    try:
+        yield proof.begin()
+        async for page in pages(trail.lent, question, proof.size):
+            yield await proof.page([one.position for one in page])
+        yield await proof.end()
+    finally:
+        await trail.note(msgspec.structs.replace(noted, action="export_proven"), proof.rows)
 
 
 def file(content: AsyncIterator[bytes], media_type: str, head: Head) -> Stream:

@@ -25,7 +25,7 @@ from api.read.views import operation, parameter
 from api.request import ApiRequest
 from api.routes import V1, route
 from domain.refusal import Detail, NotFound
-from event_store.history.accesses import Noted
+from event_store.history.accesses import KINDS, Accesses, Noted
 from event_store.history.differences import Change, changes
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
@@ -68,8 +68,9 @@ VALUES: dict[str, Value] = {
 }
 INSIDE = text("Only events with this value inside, at a path such as data.sku; lists are passed.")
 ACCESSES = {
-    "actorId": text("Only what this auditor, or operator, asked."),
-    "action": text("Only this kind of question."),
+    "kind": choice("Only accesses of this kind.", KINDS),
+    "actorId": text("Only what this auditor, administrator or operator did."),
+    "action": text("Only this question or deed, such as events or projection.paused."),
     **PAGING,
 }
 
@@ -140,16 +141,20 @@ async def show_stream(
 
 @history_route("accesses", Stretch[Noted], ACCESSES, summary="List who asked what of the log")
 async def list_accesses(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
-    """List what auditors and operators have asked, the newest first; this question is recorded."""
+    """List questions, exports, verifications, erasures and what operators did, newest first.
+
+    This question is recorded too. Values that may tell of a person are not kept.
+    """
     asked = read_values(ACCESSES, given_in(request))
     limit = asked.get("limit", PAGE)
-    found = await trail.accesses(
-        access(request, "accesses"),
+    wanted = Accesses(
         limit=limit + 1,
         before=asked.get("cursor"),
+        kind=asked.get("kind"),
         actor_id=asked.get("actorId"),
         action=asked.get("action"),
     )
+    found = await trail.accesses(wanted, access(request, "accesses"))
     more = found[limit - 1].number if len(found) > limit else None
     return stretch(request, found[:limit], limit, more)
 

@@ -9,12 +9,14 @@ from litestar.di import NamedDependency
 from api.envelope import Answer, Success, meta
 from api.guards import SIGNED_IN
 from api.read.answers import position_header
+from api.read.evidence import access
 from api.read.users import UserId
 from api.read.views import POSITION, operation
 from api.request import ApiRequest
 from api.routes import V1, route
 from domain.refusal import Forbidden, NotFound
 from event_store.privacy.held import Happened, PersonalData, RememberedAnswer, SignIn
+from event_store.trail import Trail
 from projections import orders, users
 from projections.listing import Request
 from projections.orders import OrderView, order_view
@@ -53,9 +55,11 @@ async def show_personal_data(
     user_id: UserId,
     views: NamedDependency[Views],
     personal_data: NamedDependency[PersonalData],
+    trail: NamedDependency[Trail],
 ) -> Answer[Success[PersonalDataView]]:
-    """Show it to the person, and to administrators."""
-    if user_id != request.caller.user_id and request.caller.role != "admin":
+    """Show it to the person, and to administrators, who are recorded."""
+    is_own = user_id == request.caller.user_id
+    if not is_own and request.caller.role != "admin":
         raise Forbidden if request.caller.is_staff else NotFound
     row, position = await views.one(users.PROJECTION, users.USERS, (user_id,))
     if row is None:
@@ -70,6 +74,9 @@ async def show_personal_data(
         sign_ins=held.sign_ins,
         remembered_answers=held.answers,
     )
+    if not is_own:
+        shown = len(held.history) + len(found) + len(held.sign_ins)
+        await trail.note(access(request, "personal_data", subject=str(user_id)), shown)
     body = Success(data=view, meta=meta(request.context.request_id))
     return Answer(body, headers=[position_header(position)])
 

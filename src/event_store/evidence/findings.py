@@ -4,14 +4,14 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["altered", "missing", "inserted", "swapped", "rewritten", "tree", "head"]
+Kind = Literal["altered", "missing", "inserted", "swapped", "rewritten", "tree", "head", "access"]
 
 
 class Finding(msgspec.Struct, frozen=True, rename="camel"):
     """The first thing that is wrong, with a sentence for people.
 
-    `position` is the first event concerned; `other` the one it was swapped with, or the last one
-    of a stretch of which only that much is known.
+    `position` is the first event concerned (of an access: its number); `other` the one it was
+    swapped with, or the last one of a stretch of which only that much is known.
     """
 
     kind: Kind
@@ -21,7 +21,10 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Verified(msgspec.Struct, frozen=True, rename="camel"):
-    """What was verified. `pending` events are too new to be in the tree; `note`: the last head."""
+    """What was verified. `pending` events are too new to be in the tree; `note`: the last head.
+
+    `accesses`: how many records of who asked what were verified with it.
+    """
 
     first: int
     last: int
@@ -30,6 +33,7 @@ class Verified(msgspec.Struct, frozen=True, rename="camel"):
     pending: int
     note: str | None
     finding: Finding | None
+    accesses: int = 0
 
 
 def altered(position: int) -> Finding:

@@ -80,7 +80,8 @@ class Proof:
         self._borrow, self._manifest, self._signers = borrow, manifest, signers
         self._digest = sha256()
         self._done = 0
-        self._rows = 0
+        self.size = manifest.size
+        self.rows = 0
 
     def begin(self) -> bytes:
         """Return the first line."""
@@ -90,16 +91,15 @@ class Proof:
         """Return the lines up to the last of some positions."""
         subtrees: list[Subtree] = []
         for position in positions:
-            subtrees += gap(self._done, position - 1, self._manifest.size)
+            subtrees += gap(self._done, position - 1, self.size)
             self._done = position
-        self._rows += len(positions)
+        self.rows += len(positions)
         return await self._hashes(subtrees)
 
     async def end(self, file_digest: str | None = None) -> bytes:
         """Return the lines after the last position, what there was, and the signatures."""
-        size = self._manifest.size
-        lines = await self._hashes(list(gap(self._done, size, size)))
-        lines += self._line(msgspec.json.encode(End(self._rows, file_digest)))
+        lines = await self._hashes(list(gap(self._done, self.size, self.size)))
+        lines += self._line(msgspec.json.encode(End(self.rows, file_digest)))
         text = signed_text(self._digest.hexdigest())
         return lines + "".join(signer.line(text) for signer in self._signers).encode()
 

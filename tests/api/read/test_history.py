@@ -11,7 +11,17 @@ from event_store.evidence.growing import grow
 from event_store.evidence.heads import origin_of, sign
 from event_store.evidence.notes import Signer
 from event_store.history.postings import index_block
-from tests.api.conftest import Client, Json, Person, data_of, list_product, place_order, refused
+from tests.api.conftest import (
+    Client,
+    Json,
+    Person,
+    data_of,
+    list_product,
+    place_order,
+    refused,
+    register,
+)
+from tests.api.read.conftest import Post
 
 FACTS = (
     "streamId",
@@ -130,11 +140,15 @@ def test_an_auditor_sees_nothing_personal(auditor: Person, customer: Person) -> 
 def test_every_question_is_recorded_with_who_asked_and_what_was_given(
     auditor: Person, admin: Person, order: str
 ) -> None:
-    found = events(auditor, f"streamId={order}&data.reference=PAY-7")
+    found = events(auditor, f"streamId={order}&data.amount.amount=38.25&data.reference=PAY-7")
     auditor.ask("GET", "/audit/proofs/inclusion?position=1")
     asked = admin.ask("GET", f"/audit/accesses?actorId={auditor.id}&limit=2").json()["data"]
     assert [one["action"] for one in asked] == ["inclusion", "events"]
-    assert asked[1]["asked"] == {"streamId": order, "data.reference": "PAY-7"}
+    assert asked[1]["asked"] == {
+        "streamId": order,
+        "data.amount.amount": "38.25",
+        "data.reference": "(withheld)",  # a field of that name may tell of a person
+    }
     assert (asked[1]["rows"], asked[1]["actorRole"]) == (len(found), "auditor")
     again = admin.ask("GET", "/audit/accesses?limit=1").json()
     assert (again["data"][0]["action"], again["data"][0]["actorRole"]) == ("accesses", "admin")
@@ -180,13 +194,42 @@ def test_an_export_and_its_proof_are_streamed_and_recorded(
     *proof, _ = auditor.ask("GET", asked).text.splitlines()
     assert json.loads(proof[0])["size"] == int(size)
     assert json.loads(proof[-1]) == {"rows": 2, "sha256": None}
-    noted = auditor.ask("GET", f"/audit/accesses?actorId={auditor.id}&limit=3").json()["data"]
-    assert [(one["action"], one["rows"]) for one in noted] == [
-        ("export_proof", 0),
-        ("exported", 2),
-        ("export", 0),
+    noted = auditor.ask("GET", f"/audit/accesses?actorId={auditor.id}&limit=4").json()["data"]
+    assert [(one["kind"], one["action"], one["rows"]) for one in noted] == [
+        ("export", "export_proven", 2),
+        ("export", "export_proof", 0),
+        ("export", "exported", 2),
+        ("export", "export", 0),
     ]
     for form in ("csv", "parquet"):
         assert auditor.ask("GET", f"/audit/export?format={form}").content
     refused(auditor.ask("GET", "/audit/export?format=doc"), 400, "MALFORMED_REQUEST")
     refused(auditor.ask("GET", "/audit/export?size=1"), 404, "NOT_FOUND")
+
+
+def test_erasures_operations_and_looks_at_a_person_are_listed_with_their_kind(
+    auditor: Person, admin: Person, client: Client, post: Post
+) -> None:
+    zoe = register(client)
+    post()
+    assert admin.ask("GET", f"/users/{zoe.id}/personal-data").is_success
+    assert zoe.ask("GET", f"/users/{zoe.id}/personal-data").is_success  # one's own is nobody's
+    paused = admin.ask("POST", "/projections/orders/pause", {"reason": "Zoe rang"})
+    assert paused.status_code == 202
+    zoe.ask("DELETE", f"/users/{zoe.id}/personal-data")
+    listed = auditor.ask("GET", "/audit/accesses?limit=3").json()["data"]
+    assert [(one["kind"], one["action"], one["actorRole"]) for one in listed] == [
+        ("erasure", "user.forgotten", "customer"),
+        ("operation", "projection.paused", "admin"),
+        ("question", "personal_data", "admin"),
+    ]
+    assert listed[0]["actorId"] == listed[0]["asked"]["streamId"] == zoe.id
+    assert listed[1]["asked"]["projection"] == "orders"
+    assert "reason" not in listed[1]["asked"]
+    assert (listed[2]["asked"], listed[2]["rows"]) == ({"subject": zoe.id}, 1)
+    for kind in ("erasure", "operation", "export", "question"):
+        found = auditor.ask("GET", f"/audit/accesses?kind={kind}&limit=100").json()["data"]
+        assert {one["kind"] for one in found} == {kind}
+    event = auditor.ask("GET", f"/audit/events/{listed[1]['asked']['logPosition']}")
+    assert data_of(event)["event"]["data"]["reason"] == "Zoe rang"
+    refused(auditor.ask("GET", "/audit/accesses?kind=none"), 400, "MALFORMED_REQUEST")

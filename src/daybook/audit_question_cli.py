@@ -1,0 +1,157 @@
+"""What can be asked of the log's history by `daybook audit`; each question is recorded."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import typer
+
+from daybook.audit_options import (
+    Actor,
+    Data,
+    First,
+    Last,
+    Moment,
+    Name,
+    Stream,
+    StreamType,
+    Subject,
+    question_of,
+    settings,
+    show,
+    words_of,
+)
+from daybook.printing import Json
+
+MOST_TRACED = 1_000
+Before = Annotated[int | None, typer.Option(help="Only records before this number, to read on.")]
+
+asking = typer.Typer()
+
+
+@asking.command("events")
+def events(  # noqa: PLR0913, PLR0917 - what can be typed
+    stream: Stream = None,
+    stream_type: StreamType = None,
+    name: Name = None,
+    actor: Actor = None,
+    subject: Subject = None,
+    command: Annotated[str | None, typer.Option(help="Such as PlaceOrder.")] = None,
+    request: Annotated[str | None, typer.Option(help="The request's id.")] = None,
+    correlation: Annotated[str | None, typer.Option(help="The correlation id.")] = None,
+    data: Data = None,
+    happened_from: Moment = None,
+    happened_to: Moment = None,
+    recorded_from: Moment = None,
+    recorded_to: Moment = None,
+    first: First = None,
+    last: Last = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many at most.")] = 20,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search the log, newest first; all conditions must hold."""
+    from daybook import audit_questions as questions
+
+    question = question_of(
+        {
+            "stream_type": stream_type,
+            "name": name,
+            "actor_id": actor,
+            "command": command,
+            "request_id": request,
+            "correlation_id": correlation,
+        },
+        stream=stream,
+        subject=subject,
+        data=data or (),
+        occurred=(happened_from, happened_to),
+        recorded=(recorded_from, recorded_to),
+        positions=(first, last),
+        descending=not oldest_first,
+    )
+    found = questions.events(settings(), question, limit, words_of(question))
+    show(as_json, {"events": found}, questions.events_table(found))
+
+
+@asking.command("show")
+def show_event(position: Annotated[int, typer.Argument(min=1)], as_json: Json = False) -> None:
+    """Show an event, what caused it, what it caused, and what else its request did."""
+    from daybook import audit_questions as questions
+
+    found = questions.event(settings(), position, 100)
+    show(as_json, found, questions.event_tree(found))
+
+
+@asking.command("history")
+def history(
+    stream: Annotated[UUID, typer.Argument(help="The stream's id, such as an order's.")],
+    as_json: Json = False,
+) -> None:
+    """Show who changed what of a stream, from what, to what."""
+    from daybook import audit_questions as questions
+
+    found = questions.stream(settings(), stream)
+    show(as_json, {"changes": found}, questions.changes_table(found))
+
+
+@asking.command("trace")
+def trace(
+    correlation: Annotated[str, typer.Argument(help="A correlation id, or a request's id.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that happened under a correlation id, each event below the one that caused it."""
+    from daybook import audit_questions as questions
+    from event_store.history.questions import Question
+
+    question = Question(facts={"correlation_id": correlation}, descending=False)
+    words = {"correlation": correlation}
+    found = questions.events(settings(), question, MOST_TRACED, words)
+    show(as_json, {"events": found}, questions.trace_tree(found))
+
+
+@asking.command("accesses")
+def accesses(  # noqa: PLR0913, PLR0917 - what can be typed
+    kind: Annotated[
+        str | None, typer.Option(help="question, export, verification, erasure or operation.")
+    ] = None,
+    actor: Actor = None,
+    action: Annotated[str | None, typer.Option(help="Such as events or user.forgotten.")] = None,
+    before: Before = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List who asked what of the log, verified, exported or erased, and what operators did."""
+    from daybook import audit_questions as questions
+    from event_store.history.accesses import KINDS, Accesses
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"It is one of {', '.join(KINDS)}.", param_hint="--kind")
+    wanted = Accesses(limit=limit, before=before, kind=kind, actor_id=actor, action=action)
+    found = questions.accesses(settings(), wanted, {"kind": kind, "actor": actor, "of": action})
+    show(as_json, {"accesses": found}, questions.accesses_text(found))
+
+
+@asking.command("sign-ins")
+def sign_ins(  # noqa: PLR0913, PLR0917 - what can be typed
+    user: Annotated[UUID | None, typer.Option(help="Only of this user.")] = None,
+    address: Annotated[str | None, typer.Option(help="Only from this address.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only what came of it so: signed_in, failed, locked_out …")
+    ] = None,
+    before: Before = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List who signed in, or tried, from where, and what came of it; the newest first."""
+    from daybook import audit_questions as questions
+    from event_store.sign_in_records import KINDS, SignInQuery
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"It is one of {', '.join(KINDS)}.", param_hint="--kind")
+    query = SignInQuery(kind=kind, user_id=user, address=address, before=before, limit=limit)
+    words = {key: value for key, value in msgspec.structs.asdict(query).items() if value}
+    found, more = questions.sign_ins(settings(), query, words)
+    show(as_json, {"sign_ins": found, "more": more}, questions.sign_ins_table(found))
+    if more and not as_json:
+        typer.echo(f"There are more: --before {found[-1].number}")
