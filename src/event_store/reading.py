@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -33,11 +33,15 @@ select h.position, e.position, e.stream_id, e.version, e.name, e.schema_version,
   left join lateral (
         select * from events
          where position > %b::bigint and position <= least(h.position, %b::bigint)
-           and name = any(%s::text[])
+           and name = any(%s::text[]) {}
          order by position limit %b::bigint
        ) e on true
  order by e.position
 """
+ANY_STREAM = PAGE_AND_HEAD.format("")
+SOME_STREAMS = PAGE_AND_HEAD.format(
+    "and get_byte(uuid_send(stream_id), 15) %% %b::integer = any(%b::integer[])"
+)
 
 # As in the partial index events_ending_sessions: written out, or it would not serve the query.
 ENDINGS = (
@@ -70,6 +74,13 @@ values (%s, %s, %s, %s, %s::jsonb)
 """
 
 CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
+
+
+class Share(NamedTuple):
+    """Streams by the last byte of their ids: those that leave one of these when divided."""
+
+    divisor: int
+    rests: Sequence[int]
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -187,15 +198,18 @@ def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
     names: Iterable[str],
     most: int,
     keyring: Keyring,
+    share: Share | None = None,
 ) -> tuple[int, list[Recorded | Unread]]:
     """Return at most so many events with some names after a position, and how far they reach.
 
     That is as far as `upto`, the log's end, or the last of `most` events. What cannot be read is
-    there as `Unread`.
+    there as `Unread`. With a `share` streams that are not of it are left out.
     """
-    values = [after, upto, list(names), most]
+    query = ANY_STREAM if share is None else SOME_STREAMS
+    chosen = [] if share is None else [share.divisor, list(share.rests)]
+    values = [after, upto, list(names), *chosen, most]
     with connection.cursor(binary=True) as cursor:  # UUIDs and times cost a third of it as text
-        rows = cursor.execute(PAGE_AND_HEAD, values, prepare=True).fetchall()
+        rows = cursor.execute(query.encode(), values, prepare=True).fetchall()
     stored = [row[1:] for row in rows if row[1] is not None]
     found = all_or_unread(connection, stored, keyring)
     if len(found) == most:

@@ -1,9 +1,10 @@
 """Building a view anew: the log folded in memory within a budget, and copied into fresh tables.
 
 A stretch of the log is folded for the partitions that are held. Rows that have been written in an
-earlier stretch are read back; a filter of fixed size knows, without ever being wrong in the other
-direction, that the most have not. Rows and checkpoint are written in one transaction, so what is
-killed goes on from the last stretch.
+earlier stretch are read back. That the most have not is known where each stream has its own row,
+which no first event can find; elsewhere by a filter of fixed size, which is never wrong in the
+other direction. Rows and checkpoint are written in one transaction, so what is killed goes on from
+the last stretch.
 """
 
 import time
@@ -21,7 +22,17 @@ from projections.copying import copy_rows
 from projections.engine import FENCED, MOVE
 from projections.folding import Planned, plan
 from projections.leases import Lease, LeaseLost
-from projections.projection import Key, Projection, Rows, key_of, partition_of
+from projections.pages import Item
+from projections.projection import (
+    PARTITIONS,
+    Key,
+    OwnRow,
+    Projection,
+    Rows,
+    key_of,
+    partition_of,
+    share_of,
+)
 from projections.row_sql import read_rows, write_rows
 
 MOST_ROWS = 20_000
@@ -66,7 +77,9 @@ class Builder:
         self.tokens = {one.partition: one.token for one in group}
         self._projection, self._group, self._keys = projection, group, keys
         self._held = frozenset(self.tokens)
-        self._filter = None if group[0].position else Filter()
+        self._own = isinstance(projection.needs, OwnRow)
+        self._share = share_of(self._held) if self._own else None
+        self._filter = None if self._own or group[0].position else Filter()
         self._rows = Rows()
         self._known: dict[Table, set[Key]] = defaultdict(set)
         self._stored: dict[Table, set[Key]] = defaultdict(set)
@@ -86,8 +99,6 @@ class Builder:
         while position < target and time.monotonic() < ends and self._size() < MOST_ROWS:
             position = self._page(connection, position, target)
         self._write(connection, position)
-        if self._size() >= MOST_ROWS:
-            self._forget()
         return position - before
 
     def _size(self) -> int:
@@ -95,7 +106,9 @@ class Builder:
 
     def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
         names = self._projection.event_names
-        upto, items = reading.page_from(connection, after, target, names, PAGE, self._keys)
+        upto, items = reading.page_from(
+            connection, after, target, names, PAGE, self._keys, self._share
+        )
         planned, simple = plan(self._projection, self._held, items)
         if not simple:
             self._stumble(planned)
@@ -115,17 +128,21 @@ class Builder:
     def _load(self, connection: Connection[TupleRow], planned: Iterable[Planned]) -> None:
         """Read back the rows that a page needs and that earlier stretches may have written."""
         wanted: dict[Table, set[Key]] = defaultdict(set)
-        for _, places in planned:
-            for place in places:
-                table, key = place
+        for item, places in planned:
+            for table, key in places:
                 if key not in self._known[table]:
                     self._known[table].add(key)
-                    if self._filter is None or place_of(table, key) in self._filter:
+                    if self._may_be_stored(item, table, key):
                         wanted[table].add(key)
         for table, keys in wanted.items():
             found = read_rows(connection, table, keys, "building")
             self._rows.load(table, found)
             self._stored[table].update(key_of(table, row) for row in found)
+
+    def _may_be_stored(self, item: Item, table: Table, key: Key) -> bool:
+        if self._own:
+            return item.version > 1
+        return self._filter is None or place_of(table, key) in self._filter
 
     def _write(self, connection: Connection[TupleRow], position: int) -> None:
         held = list(self.tokens)
@@ -140,24 +157,34 @@ class Builder:
             if error.sqlstate == FENCED:
                 raise LeaseLost(str(error)) from error
             raise
-        self._rows.settle()
         for one in self._group:
             one.position = position
+        if self._size() >= MOST_ROWS:
+            self._forget()
+        else:
+            self._keep()
 
     def _write_table(
         self, connection: Connection[TupleRow], table: Table, rows: list[dict[str, object]]
     ) -> None:
-        stored, key = self._stored[table], self._projection.key
-        mine = [row for row in rows if partition_of(row[key]) in self._held]
-        keys = [key_of(table, row) for row in mine]
-        changed = [row for row, one in zip(mine, keys, strict=True) if one in stored]
-        new = [row for row, one in zip(mine, keys, strict=True) if one not in stored]
+        mine = rows
+        if len(self._held) < PARTITIONS and self._share is None:
+            key = self._projection.key
+            mine = [row for row in rows if partition_of(row[key]) in self._held]
+        stored = self._stored[table]
+        changed = [row for row in mine if key_of(table, row) in stored] if stored else []
+        new = [row for row in mine if key_of(table, row) not in stored] if stored else mine
         write_rows(connection, table, changed, "building")
         copy_rows(connection, table, new, "building")
-        stored.update(keys)
         if self._filter is not None:
-            for one in keys:
-                self._filter.add(place_of(table, one))
+            for row in mine:
+                self._filter.add(place_of(table, key_of(table, row)))
+
+    def _keep(self) -> None:
+        """Know from now on that what was written is there."""
+        for table, rows in self._rows.written():
+            self._stored[table].update(key_of(table, row) for row in rows)
+        self._rows.settle()
 
     def _forget(self) -> None:
         self._rows = Rows()

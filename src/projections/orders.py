@@ -1,6 +1,5 @@
 """The orders: what was bought by whom, and how far each order has come."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from domain.personal import FORGOTTEN
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, alone, as_is
-from projections.projection import Place, Projection, Row, Rows
+from projections.projection import OwnRow, Projection, Row, Rows
 
 ORDERS = Table(
     "orders_v1",
@@ -84,11 +83,6 @@ class NoteView(msgspec.Struct, frozen=True):
 
 # The texts of these columns are about a person.
 PERSONAL = {"shipment": "trackingNumber", "cancellation": "reason", "refund": "reason"}
-
-
-def needs(recorded: Recorded) -> Iterable[Place]:
-    """Name the row of the order."""
-    yield ORDERS, (recorded.stream_id,)
 
 
 def fold(rows: Rows, recorded: Recorded) -> None:
@@ -186,7 +180,7 @@ PROJECTION = Projection(
         order.OrderForgotten,
     ],
     key="id",
-    needs=needs,
+    needs=OwnRow(ORDERS),
     fold=fold,
 )
 

@@ -1,6 +1,5 @@
 """The products: what the catalogue offers, at which price, and what is left of it."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -25,7 +24,7 @@ from domain import product
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is, containing
-from projections.projection import Place, Projection, Row, Rows
+from projections.projection import OwnRow, Projection, Row, Rows
 
 Status = Literal["for_sale", "withdrawn"]
 
@@ -43,11 +42,6 @@ PRODUCTS = Table(
     Column("updated_at", DateTime(timezone=True)),
     Column("version", Integer),
 )
-
-
-def needs(recorded: Recorded) -> Iterable[Place]:
-    """Name the row of the product."""
-    yield PRODUCTS, (recorded.stream_id,)
 
 
 def fold(rows: Rows, recorded: Recorded) -> None:
@@ -102,7 +96,7 @@ PROJECTION = Projection(
         product.ProductWithdrawn,
     ],
     key="id",
-    needs=needs,
+    needs=OwnRow(PRODUCTS),
     fold=fold,
 )
 

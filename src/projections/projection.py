@@ -11,6 +11,7 @@ from zlib import crc32
 from sqlalchemy import Table
 
 from event_store.event_types import Event, names_of
+from event_store.reading import Share
 from event_store.records import Recorded
 
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._rows: dict[Table, dict[Key, Row | None]] = {}
-        self._dirty: dict[Table, set[Key]] = {}
+        self._dirty: dict[Table, dict[Key, Row | None]] = {}
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
         """Take over rows as the database has them."""
@@ -43,20 +44,19 @@ class Rows:
         if row is None:
             message = f"{table.name} has no row {key}"
             raise LookupError(message)
-        self._dirty.setdefault(table, set()).add(key)
+        self._dirty.setdefault(table, {})[key] = row
         return row
 
     def put(self, table: Table, row: Row) -> None:
         """Add a row, or replace the one with its key."""
         key = key_of(table, row)
         self._rows.setdefault(table, {})[key] = row
-        self._dirty.setdefault(table, set()).add(key)
+        self._dirty.setdefault(table, {})[key] = row
 
     def written(self) -> Iterator[tuple[Table, list[Row]]]:
         """Yield what has to be written, table by table."""
-        for table, keys in self._dirty.items():
-            rows = self._rows[table]
-            yield table, [row for key in keys if (row := rows[key]) is not None]
+        for table, rows in self._dirty.items():
+            yield table, [row for row in rows.values() if row is not None]
 
     def settle(self) -> None:
         """Say that what had to be written has been."""
@@ -78,8 +78,24 @@ class Rows:
         """Let rows be as they were when they were copied."""
         for (table, key), row, dirty in copies:
             self._rows.setdefault(table, {})[key] = row
-            if not dirty:
-                self._dirty.get(table, set()).discard(key)
+            if dirty:
+                self._dirty[table][key] = row
+            else:
+                self._dirty.get(table, {}).pop(key, None)
+
+
+@dataclass(frozen=True)
+class OwnRow:
+    """The `needs` of a view in which each stream has one row, under its id, and moves no other.
+
+    What is known so: which streams a worker need not read, and that a first event finds no row.
+    """
+
+    table: Table
+
+    def __call__(self, recorded: Recorded) -> list[Place]:
+        """Name the row of the event's stream."""
+        return [(self.table, (recorded.stream_id,))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +130,12 @@ def partition_of(value: Any) -> int:
     if isinstance(value, UUID):
         return value.int % PARTITIONS
     return crc32(str(value).encode()) % PARTITIONS
+
+
+def share_of(partitions: Iterable[int]) -> Share | None:
+    """Return the streams whose own rows are in some partitions, None if those are all."""
+    held = sorted(partitions)
+    return None if len(held) == PARTITIONS else Share(PARTITIONS, held)
 
 
 @cache
