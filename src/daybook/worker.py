@@ -40,8 +40,10 @@ TICK_SECONDS = 1.0
 STATEMENT_MS = 60_000
 # So soon the server ends the transaction of a process that is frozen in it, and others take over.
 IDLE = "3s"
-# A thread that is at one view for so long is stuck: then this process no longer says it lives.
+# A thread that is at one page for so long is stuck, in a loop without end perhaps. Only the end of
+# this process stops it; that counts as a death, so that an event that does it again is parked.
 STUCK_SECONDS = 120.0
+STUCK = 70
 FAILED_PAUSE_SECONDS = 5.0
 # Also a session that the server ended because this process was frozen in a transaction.
 OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
@@ -57,9 +59,11 @@ class Poster:
     ) -> None:
         """`post_pages` is `post_held`, or something around it that sees each posting."""
         self._database_url, self._post_pages = database_url, post_pages
+        self._beating: Connection[TupleRow] | None = None
+        self._beats = threading.Lock()
         self._local = threading.local()
         self._pages = Pages(PROJECTIONS.values(), keys)
-        self._crew = Crew(PROJECTIONS.values())
+        self._crew = Crew(PROJECTIONS.values(), has_heart=True)
         self._busy = {name: threading.Lock() for name in PROJECTIONS}
         self._again: set[str] = set()
         self._since: dict[str, float] = {}
@@ -71,15 +75,26 @@ class Poster:
         return len(self._crew.leases(projection)) == PARTITIONS
 
     def beat(self) -> None:
-        """Say that this process lives, unless it is stuck; take and give back partitions."""
-        now = time.monotonic()
-        if any(now - since > STUCK_SECONDS for since in list(self._since.values())):
-            log.error("posting_stuck", projections=sorted(self._since))
-            return
-        try:
-            self._crew.beat(self._connection())
-        except OUTAGE as error:
-            self._say_away(error)
+        """Say that this process lives, or end it if it is stuck; take and give back partitions."""
+        if stuck := self.stuck():
+            log.error("posting_stuck", projections=stuck)
+            os._exit(STUCK)
+        with self._beats:
+            try:
+                if self._beating is None or self._beating.closed:
+                    self._beating = self._connect("daybook heart")
+                self._crew.beat(self._beating)
+            except BaseException as error:
+                self._stop_beating()
+                if not isinstance(error, OUTAGE):
+                    raise
+                self._say_away(error)
+
+    def stuck(self) -> list[str]:
+        """Return the views that threads of this process are at, and have not got ahead for long."""
+        late = time.monotonic() - STUCK_SECONDS
+        since = sorted(self._since.copy().items())
+        return [name for name, began in since if max(began, self._crew.went_on_at(name)) < late]
 
     def post(self, projection: Projection) -> None:
         """Bring a view up to the log's end; whatever fails is logged and tried again later.
@@ -101,21 +116,22 @@ class Poster:
         if time.monotonic() < self._paused_until.get(projection.name, 0):
             return
         try:
-            self._crew.beat_if_due(self._connection())
+            if self._crew.is_due():
+                self.beat()
             self._post_pages(self._connection(), projection, self._crew, self._pages)
         except ProjectionFailed:
             self._pause(projection)
         except OUTAGE as error:
             self._say_away(error)
+            self._hang_up()
         except Exception:
             log.exception("posting_failed", projection=projection.name)
-            self.close()
+            self._hang_up()
             self._pause(projection)
 
-    def _say_away(self, error: Exception) -> None:
+    def _say_away(self, error: BaseException) -> None:
         if self._seldom.due("postgres_away"):
             log.warning("postgres_away", error=str(error).strip())
-        self.close()
 
     def _pause(self, projection: Projection) -> None:
         self._paused_until[projection.name] = time.monotonic() + FAILED_PAUSE_SECONDS
@@ -123,19 +139,31 @@ class Poster:
     def _connection(self) -> Connection[TupleRow]:
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            connection = connect(
-                self._database_url,
-                name="daybook worker",
-                statement_ms=STATEMENT_MS,
-                idle_in_transaction_session_timeout=IDLE,
-            )
-            self._local.connection = connection
+            self._local.connection = connection = self._connect("daybook worker")
         return connection
 
+    def _connect(self, name: str) -> Connection[TupleRow]:
+        return connect(
+            self._database_url,
+            name=name,
+            statement_ms=STATEMENT_MS,
+            idle_in_transaction_session_timeout=IDLE,
+        )
+
     def close(self) -> None:
-        """Hang up the calling thread's connection; the next view that it posts has a new one."""
+        """Hang up the calling thread's connection and the heart's."""
+        self._hang_up()
+        with self._beats:
+            self._stop_beating()
+
+    def _hang_up(self) -> None:
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
         self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+    def _stop_beating(self) -> None:
+        connection, self._beating = self._beating, None
         if connection is not None:
             connection.close()
 
@@ -202,7 +230,6 @@ def heart(poster: Poster) -> None:
             poster.beat()
         except Exception:
             log.exception("beat_failed")
-            poster.close()
 
 
 def tick(poster: Poster) -> None:

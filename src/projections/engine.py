@@ -111,7 +111,7 @@ def post_held(
     leases = crew.leases(projection)
     before = min((one.position for one in leases), default=0)
     while step := post_some(connection, projection, crew, pages):
-        crew.beat_if_due(connection)
+        crew.went_on(connection, projection.name)
         if MANY <= step < pages_of_the_log.PAGE:
             time.sleep(LINGER_SECONDS)
     return min((one.position for one in leases), default=0) - before
@@ -129,7 +129,7 @@ def post_some(
             return post_page(connection, projection, leases, pages)
         except LeaseLost:
             log.info("lease_lost", projection=projection.name)
-            crew.beat(connection)
+            crew.look_again(connection)
     return 0
 
 

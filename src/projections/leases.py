@@ -160,20 +160,41 @@ class Crew:
         *,
         seconds: float = LEASE_SECONDS,
         greedy: bool = False,
+        has_heart: bool = False,
     ) -> None:
-        """`greedy`: take all that nobody holds, fair or not."""
+        """`greedy`: take all that nobody holds, fair or not.
+
+        `has_heart`: a thread beats, over a connection kept for it; those who post do not. So the
+        worker is not taken for dead when a posting fails, nor for alive when one is stuck.
+        """
         self.host, self.process = socket.gethostname(), os.getpid()
         self.worker = f"{self.host}:{self.process}:{secrets.token_hex(4)}"
+        self._has_heart = has_heart
+        self._went_on_at: dict[str, float] = {}
         self._kinds: list[Kind] = [(one.name, one.version, side) for one in projections]
         self._side, self._seconds, self._greedy = side, seconds, greedy
         self._leases: dict[Kind, list[Lease]] = {}
         self._lock = threading.Lock()
         self._beaten_at = 0.0
 
+    def went_on(self, connection: Connection[TupleRow], name: str) -> None:
+        """Note that the posting of a view got ahead; say so unless there is a heart that does."""
+        self._went_on_at[name] = time.monotonic()
+        if not self._has_heart:
+            self.beat_if_due(connection)
+
+    def went_on_at(self, name: str) -> float:
+        """Return when the posting of a view last got ahead (0: never)."""
+        return self._went_on_at.get(name, 0)
+
     def beat_if_due(self, connection: Connection[TupleRow]) -> None:
         """Beat if the last time was a second ago."""
-        if time.monotonic() - self._beaten_at > BEAT_SECONDS:
+        if self.is_due():
             self.beat(connection)
+
+    def is_due(self) -> bool:
+        """Tell whether the last time was a second ago."""
+        return time.monotonic() - self._beaten_at > BEAT_SECONDS
 
     def beat(self, connection: Connection[TupleRow]) -> None:
         """Say that this worker is alive, then take and give back partitions."""
@@ -189,6 +210,11 @@ class Crew:
             connection.execute(BURY, prepare=True)
             self._share(connection)
             self._beaten_at = time.monotonic()
+
+    def look_again(self, connection: Connection[TupleRow]) -> None:
+        """Learn what has changed about the partitions, without saying that this worker is alive."""
+        with self._lock:
+            self._share(connection)
 
     def leases(self, projection: Projection, side: Side = "live") -> list[Lease]:
         """Return the partitions of a view that this worker holds."""

@@ -7,6 +7,7 @@ import random
 import signal
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -26,14 +27,18 @@ from daybook.settings import Settings
 from daybook.wakeup_message import message_for
 from daybook.wakeups import Herald
 from daybook.wakeups_over_redis import make_broker, mark_of
-from daybook.worker import Poster
+from daybook.worker import STUCK, Poster
 from event_store.connections import connect
 from event_store.store import EventStore
+from projections.leases import Crew
+from projections.projection import PARTITIONS, Projection
 from projections.rebuild import find, start
+from projections.status import partitions
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
 from tests.event_store.given import MASTER_KEY, keyring, rows
+from tests.projections.test_leases import started
 from tests.valkey import Valkey, until
 
 QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
@@ -313,11 +318,12 @@ def test_a_worker_outlives_a_view_that_it_cannot_post(database_url: str) -> None
 
 def test_a_worker_outlives_postgres_and_says_so_once(database_url: str) -> None:
     end = "select pg_terminate_backend(pid) from pg_stat_activity"
-    end += " where datname = current_database() and application_name = 'daybook worker'"
+    end += " where datname = current_database() and application_name = any(%s)"
     with closing(Poster(database_url)) as poster, capture_logs() as logged:
         for number in range(4):
             poster.post(PROJECTIONS["products"])
-            assert rows(database_url, end) == [(True,)]
+            ended = rows(database_url, end, ["daybook worker", "daybook heart"])
+            assert set(ended) == {(True,)}
             sold(database_url, f"AFTER-{number}")
             poster.post(PROJECTIONS["products"])  # finds its connection closed
         poster.post(PROJECTIONS["products"])
@@ -331,3 +337,84 @@ def test_a_worker_that_finds_no_postgres_says_so_once() -> None:
         for projection in PROJECTIONS.values():
             away.post(projection)
     assert [one["event"] for one in logged] == ["postgres_away"]
+
+
+def test_a_posting_that_fails_is_not_taken_for_its_worker_s_death(database_url: str) -> None:
+    """The connection that it had is gone, and the worker is not."""
+    sold(database_url, "FAILS")
+
+    def fails(*_: object) -> int:
+        raise ValueError("whatever it is")
+
+    with closing(Poster(database_url, post_pages=fails)) as poster, capture_logs() as logged:
+        poster.beat()
+        poster.post(PROJECTIONS["products"])
+        assert [one["event"] for one in logged] == ["posting_failed"]
+        with connect(database_url, name="test") as connection:
+            other = Crew(PROJECTIONS.values())
+            other.beat(connection)
+            assert other.leases(PROJECTIONS["products"]) == []
+            assert {one.crashes for one in partitions(connection)} == {0}
+            other.leave(connection)
+
+
+def test_a_worker_is_stuck_when_a_posting_does_not_get_on_and_not_when_it_takes_long(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daybook.worker.STUCK_SECONDS", 0.3)
+    gets_on, ends = threading.Event(), threading.Event()
+    gets_on.set()
+
+    def long(
+        connection: Connection[TupleRow], projection: Projection, crew: Crew, _: object
+    ) -> int:
+        while not ends.wait(0.01):
+            if gets_on.is_set():
+                crew.went_on(connection, projection.name)
+        return 0
+
+    def posts() -> None:
+        with closing(poster):
+            poster.post(PROJECTIONS["orders"])
+
+    with closing(Poster(database_url, post_pages=long)) as poster:
+        poster.beat()
+        thread = threading.Thread(target=posts)
+        thread.start()
+        try:
+            for _ in range(8):
+                time.sleep(0.1)
+                assert poster.stuck() == []
+            gets_on.clear()
+            until(lambda: poster.stuck() == ["orders"], 5)
+        finally:
+            ends.set()
+            thread.join()
+        assert poster.stuck() == []
+
+
+# A worker whose fold has no end.
+ENDLESS = """
+    import sys, threading, time
+    from dataclasses import replace
+    from daybook import worker
+    from projections import products
+
+    worker.STUCK_SECONDS = 0.5
+    poster = worker.Poster(sys.argv[1])
+    poster.beat()
+    threading.Thread(target=worker.heart, args=[poster], daemon=True).start()
+    poster.post(replace(products.PROJECTION, fold=lambda *_: time.sleep(600)))
+"""
+
+
+def test_a_worker_that_is_stuck_ends_and_that_counts_as_a_death(database_url: str) -> None:
+    sold(database_url, "ENDLESS")
+    with started(ENDLESS, database_url) as stuck:
+        assert stuck.wait(30) == STUCK
+    with connect(database_url, name="test") as connection:
+        crew = Crew(PROJECTIONS.values())
+        crew.beat(connection)
+        assert len(crew.leases(PROJECTIONS["products"])) == PARTITIONS
+        assert {one.crashes for one in partitions(connection, "products")} == {1}
+        crew.leave(connection)
