@@ -29,8 +29,8 @@ SCRIPT = Path(__file__).with_name("read.lua")
 PAGE = """{ users(first: 50) { nodes { id name orders(first: 20) { nodes { id status
 total { amount currency } } } } } }"""
 SERVERS = {
-    "table": Serve("benchmarks.noop_app"),
-    "cached": Serve("benchmarks.noop_app", {"DAYBOOK_CACHE": "on"}),
+    "table": Serve("benchmarks.noop_app", {"DAYBOOK_CACHE": "off"}),
+    "cached": Serve("benchmarks.noop_app"),
     "plain": Serve("benchmarks.plain_app"),
 }
 

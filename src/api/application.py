@@ -13,7 +13,7 @@ from api.addresses import Addresses
 from api.admission import admission
 from api.authentication import Authentication
 from api.cors import Cors
-from api.errors import HANDLERS
+from api.errors import HANDLERS, AnyRequest
 from api.limiter import Limiter, Told
 from api.openapi import documentation, openapi_config
 from api.overload import Unburdened
@@ -86,4 +86,8 @@ def constant(part: object) -> Provide:
     """Return the provider of a part that lives as long as the application, unless it is one."""
     if isinstance(part, Provide):
         return part
-    return Provide(lambda: part, use_cache=True, sync_to_thread=False)
+
+    def provide(request: AnyRequest) -> object:  # noqa: ARG001 - as `Handler` calls it
+        return part
+
+    return Provide(provide, sync_to_thread=False)

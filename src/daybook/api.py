@@ -58,6 +58,7 @@ from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
 from projections.oversight import Oversight
 from projections.row_cache import RowCache
+from projections.rows_in_redis import RowsInRedis
 from projections.status import statuses_async
 from projections.switched_on import PROJECTIONS
 from projections.touched import Touched
@@ -237,7 +238,9 @@ def row_cache(settings: Settings, database_url: str, redis_url: str) -> RowCache
     if settings.cache == "off":
         return None
     seconds = settings.cache_ttl.total_seconds()
-    return RowCache(redis_url, seconds, Touched(database_url, PROJECTIONS.values(), seconds))
+    redis = RowsInRedis(redis_url, seconds) if settings.cache == "redis" else None
+    single = [PROJECTIONS[name] for name in ("users", "products", "orders")]
+    return RowCache(Touched(database_url, single, seconds), seconds, redis)
 
 
 def reading(  # noqa: PLR0913, PLR0917 - the parts of the side

@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
-    cache: Literal["off", "on"] = "off"
+    cache: Literal["off", "memory", "redis"] = "memory"
     cache_ttl: timedelta = timedelta(minutes=5)
     smtp_url: str | None = None
     metrics_token: str | None = None

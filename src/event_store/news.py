@@ -71,10 +71,11 @@ class Batch(msgspec.Struct, frozen=True):
 class NewsReader(AbstractAsyncContextManager["NewsReader"]):
     """Reads what is new; everything raises `StoreUnavailable` within 5 seconds.
 
-    Entered, it has a few connections, however many callers there are.
+    Entered, it has a few connections, however many callers there are. Without keys (None) what is
+    personal stays encrypted.
     """
 
-    def __init__(self, database_url: str, keys: Keyring = NO_KEYS) -> None:
+    def __init__(self, database_url: str, keys: Keyring | None = NO_KEYS) -> None:
         self._keys = keys
         self._pool = pool(database_url, name="daybook live", size=2)
 
@@ -110,7 +111,9 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
         full = len(rows) == PAGE
         return Batch(news[-1].position if full else int(rows[0][0]), news, full)
 
-    async def _rows(self, statement: str, values: Sequence[object]) -> tuple[list[Any], Keys]:
+    async def _rows(
+        self, statement: str, values: Sequence[object]
+    ) -> tuple[list[Any], Keys | None]:
         # What was lost while it lay idle is found out only now, and is no reason to part a client.
         tries_end = time.monotonic() + TRYING_SECONDS
         while True:
@@ -118,6 +121,8 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
                 async with borrowed(self._pool) as connection:
                     cursor = await connection.execute(statement, values, prepare=True)
                     rows = await cursor.fetchall()
+                    if self._keys is None:
+                        return rows, None
                     stored = (row[4:7] for row in rows if len(row) > 1 and row[1] is not None)
                     subjects = subjects_in_rows(stored)
                     return rows, await self._keys.fetch_async(connection, subjects)
@@ -126,9 +131,11 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
                     raise
 
 
-def news_in(rows: Sequence[Any], keys: Keys) -> list[News]:
+def news_in(rows: Sequence[Any], keys: Keys | None) -> list[News]:
     """Return the events in rows, of which a lone one may have none."""
-    found = (News(*row[1:]) for row in rows if row[1] is not None)
+    found = [News(*row[1:]) for row in rows if row[1] is not None]
+    if keys is None:
+        return found
     return [
         msgspec.structs.replace(one, opened=opener(keys, one.stream_id, one.version))
         for one in found

@@ -1,6 +1,7 @@
 """Amounts of money as views show them: exact, in plain digits, never a float or an exponent."""
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -26,6 +27,7 @@ def money_view(amount: Decimal, currency: str) -> MoneyView:
     return MoneyView(plain_digits(amount, currency), currency)
 
 
+@lru_cache(10_000)
 def plain_digits(amount: Decimal, currency: str) -> str:
     """Return all digits of an amount of any size; at least those of the currency's minor unit."""
     whole, _, decimals = f"{amount:f}".partition(".")

@@ -13,7 +13,8 @@ from sqlalchemy import Table
 from event_store.connections import borrowed
 from projections.projection import Projection
 from projections.queries import rows_by_key
-from projections.row_cache import RowCache, Seen
+from projections.row_cache import RowCache
+from projections.rows_in_redis import Seen
 
 MOST_A_CALL = 256
 

@@ -125,6 +125,10 @@ class Views(AbstractAsyncContextManager["Views"]):
 
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
         """Return the row with a primary key, if there is one, and the position of the view."""
+        if self._cache is not None:
+            near = self._cache.near(table, key[0], self.insisted)
+            if near is not None:
+                return near
         if table not in self._readers:
             self._readers[table] = RowReader(self._rows, projection, table, self._cache)
         reader = self._readers[table]

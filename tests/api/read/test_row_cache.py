@@ -14,17 +14,20 @@ from structlog.testing import capture_logs
 
 from api.read.access import visible_order
 from api.request_context import Caller
-from domain import product
+from domain import product, user
 from domain.refusal import NotFound
 from event_store.records import StreamChange
 from projections import orders, products, users
 from projections.products import PRODUCTS
-from projections.row_cache import RowCache, Seen, name_of
+from projections.projection import Row
+from projections.row_cache import RowCache
+from projections.rows_in_redis import RowsInRedis, Seen, name_of
 from projections.switched_on import PROJECTIONS
 from projections.touched import Touched
 from projections.views import Views
+from tests.domain.given import pounds
 from tests.event_store.given import appending, command, rows
-from tests.projections.given import ALICE, BOB, ORDER, STORY, TEAPOT, append, post
+from tests.projections.given import ALICE, BOB, ORDER, STORY, TEAPOT, append, append_sealed, post
 
 NOWHERE = "redis://127.0.0.1:1/0"
 ALL = (
@@ -43,13 +46,22 @@ def told(database_url: str) -> str:
     return database_url
 
 
+@pytest.fixture(params=[0, 1_000], ids=["redis", "memory"])
+def most(request: pytest.FixtureRequest) -> int:
+    """Say how many rows a process has in memory: also none, so that all come from Redis."""
+    return int(request.param)
+
+
 @asynccontextmanager
-async def caching(database_url: str, redis_url: str) -> AsyncIterator[tuple[Views, RowCache]]:
+async def caching(
+    database_url: str, redis_url: str, *, most: int = 1_000
+) -> AsyncIterator[tuple[Views, RowCache]]:
     """Read over an empty cache that has begun to follow the log."""
     with Redis.from_url(redis_url) as redis:
         if redis_url != NOWHERE:
             redis.flushdb()
-    cache = RowCache(redis_url, 300, Touched(database_url, PROJECTIONS.values(), 300))
+    touched = Touched(database_url, PROJECTIONS.values(), 300)
+    cache = RowCache(touched, 300, RowsInRedis(redis_url, 300), most=most)
     async with Views(database_url, cache=cache) as views:
         async with asyncio.timeout(10):
             while cache.generation(PRODUCTS) is None:  # noqa: ASYNC110 - nothing tells
@@ -57,9 +69,14 @@ async def caching(database_url: str, redis_url: str) -> AsyncIterator[tuple[View
         yield views, cache
 
 
+async def one_of(views: Views) -> tuple[Row | None, int]:
+    """Return the teapot's row as clients would get it, and its position."""
+    return await views.one(products.PROJECTION, PRODUCTS, (TEAPOT,))
+
+
 async def name_in(views: Views) -> str:
     """Return the teapot's name as a client would see it."""
-    row, _ = await views.one(products.PROJECTION, PRODUCTS, (TEAPOT,))
+    row, _ = await one_of(views)
     assert row is not None
     return str(row["name"])
 
@@ -99,11 +116,13 @@ def test_a_cached_row_is_the_row(told: str, redis_url: str) -> None:
     asyncio.run(story())
 
 
-def test_it_is_not_read_again_and_never_after_an_event(told: str, redis_url: str) -> None:
+def test_it_is_not_read_again_and_never_after_an_event(
+    told: str, redis_url: str, most: int
+) -> None:
     set_name = "update products_v1 set name = %s where id = %s returning 1"
 
     async def story() -> None:
-        async with caching(told, redis_url) as (views, cache):
+        async with caching(told, redis_url, most=most) as (views, cache):
             name = await name_in(views)
             await asyncio.to_thread(rows, told, set_name, "Behind its back", TEAPOT)
             assert await name_in(views) == name
@@ -114,9 +133,9 @@ def test_it_is_not_read_again_and_never_after_an_event(told: str, redis_url: str
     asyncio.run(story())
 
 
-def test_it_is_as_new_as_its_reader_insists_on(told: str, redis_url: str) -> None:
+def test_it_is_as_new_as_its_reader_insists_on(told: str, redis_url: str, most: int) -> None:
     async def story() -> None:
-        async with caching(told, redis_url) as (views, _):
+        async with caching(told, redis_url, most=most) as (views, _):
             for number in range(5):
                 await name_in(views)
                 position = await renamed(told, f"Insisted {number}")
@@ -126,10 +145,10 @@ def test_it_is_as_new_as_its_reader_insists_on(told: str, redis_url: str) -> Non
 
 
 def test_an_old_row_that_comes_late_into_the_cache_is_not_believed(
-    told: str, redis_url: str
+    told: str, redis_url: str, most: int
 ) -> None:
     async def story() -> None:
-        async with caching(told, redis_url) as (views, cache):
+        async with caching(told, redis_url, most=most) as (views, cache):
             generation = cache.generation(PRODUCTS)
             row, position = await views.one(products.PROJECTION, PRODUCTS, (TEAPOT,))
             after = await renamed(told, "After the slow reader")
@@ -145,12 +164,12 @@ def test_an_old_row_that_comes_late_into_the_cache_is_not_believed(
     asyncio.run(story())
 
 
-def test_what_one_may_see_is_not_shown_to_another(told: str, redis_url: str) -> None:
+def test_what_one_may_see_is_not_shown_to_another(told: str, redis_url: str, most: int) -> None:
     def caller(user_id: UUID, role: str) -> Caller:
         return Caller(user_id, uuid4(), role, 1, 2**40)
 
     async def story() -> None:
-        async with caching(told, redis_url) as (views, cache):
+        async with caching(told, redis_url, most=most) as (views, cache):
             for _ in range(2):
                 row, position = await visible_order(views, caller(ALICE, "customer"), ORDER)
                 assert row["user_id"] == ALICE
@@ -162,7 +181,9 @@ def test_what_one_may_see_is_not_shown_to_another(told: str, redis_url: str) -> 
     asyncio.run(story())
 
 
-def test_rows_of_a_table_that_was_swapped_out_are_not_shown(told: str, redis_url: str) -> None:
+def test_rows_of_a_table_that_was_swapped_out_are_not_shown(
+    told: str, redis_url: str, most: int
+) -> None:
     swap = """
         alter table products_v1 set schema retired;
         create table products_v1 (like retired.products_v1 including all);
@@ -173,7 +194,7 @@ def test_rows_of_a_table_that_was_swapped_out_are_not_shown(told: str, redis_url
     back = "drop table products_v1; alter table retired.products_v1 set schema public"
 
     async def story() -> None:
-        async with caching(told, redis_url) as (views, _):
+        async with caching(told, redis_url, most=most) as (views, _):
             assert await name_in(views) != "Built anew"
             await asyncio.to_thread(run_all, told, swap)
             try:
@@ -192,7 +213,7 @@ def run_all(database_url: str, statements: str) -> None:
 
 def test_what_is_no_row_is_read_from_the_table(told: str, redis_url: str) -> None:
     async def story() -> None:
-        async with caching(told, redis_url) as (views, cache):
+        async with caching(told, redis_url, most=0) as (views, cache):
             name = await name_in(views)
             generation = cache.generation(PRODUCTS)
             assert generation is not None
@@ -230,9 +251,11 @@ def test_five_hundred_at_once_get_their_rows_also_while_redis_is_away(
     asyncio.run(story())
 
 
-def test_a_storm_of_cancelled_reads_gives_nobody_anothers_row(told: str, redis_url: str) -> None:
+def test_a_storm_of_cancelled_reads_gives_nobody_anothers_row(
+    told: str, redis_url: str, most: int
+) -> None:
     async def story() -> None:
-        async with caching(told, redis_url) as (views, _):
+        async with caching(told, redis_url, most=most) as (views, _):
             keys = [(projection, table, key) for projection, table, key in ALL]
             await asyncio.gather(*(views.one(p, t, (key,)) for p, t, key in keys))
             for _ in range(20):
@@ -243,5 +266,134 @@ def test_a_storm_of_cancelled_reads_gives_nobody_anothers_row(told: str, redis_u
             for _ in range(334):
                 found = await asyncio.gather(*(views.one(p, t, (key,)) for p, t, key in keys))
                 assert [row and row["id"] for row, _ in found] == [key for _, _, key in keys]
+
+    asyncio.run(story())
+
+
+def test_a_row_is_known_to_be_true_as_far_as_the_log_has_been_read(
+    told: str, redis_url: str, most: int
+) -> None:
+    """So whoever insists on a command about something else need not wait for the view."""
+
+    async def story() -> None:
+        async with caching(told, redis_url, most=most) as (views, cache):
+            name = await name_in(views)
+            other = uuid4()
+            listed = product.ProductListed(str(other), "Another", pounds("1.00"), None)
+            async with appending(told) as appender:
+                change = StreamChange(other, "product", 0, (listed,))
+                done = await appender.append(command(change))
+            async with asyncio.timeout(5):
+                while (await one_of(views))[1] < done.position:
+                    cache.wake(done.position)
+                    await asyncio.sleep(0.01)
+            assert await name_in(views) == name
+            await asyncio.to_thread(post, told)
+
+    asyncio.run(story())
+
+
+def test_memory_holds_so_many_rows_and_lets_the_oldest_go(told: str, redis_url: str) -> None:
+    async def story() -> None:
+        async with caching(told, redis_url, most=2) as (views, cache):
+            for projection, table, key in ALL:
+                await views.one(projection, table, (key,))
+            here = [cache.near(table, key, 0) is not None for _, table, key in ALL]
+            assert here == [False, True, True]
+
+    asyncio.run(story())
+
+
+def test_what_an_event_has_touched_is_gone_from_memory(told: str, redis_url: str) -> None:
+    """Nobody who is forgotten stays there because nobody asks for them."""
+
+    async def story() -> None:
+        async with caching(told, redis_url) as (views, cache):
+            await name_in(views)
+            assert cache.places == [(PRODUCTS.name, TEAPOT)]
+            cache.wake(await renamed(told, "Touched"))
+            async with asyncio.timeout(5):
+                while cache.places:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
+async def until_near(views: Views, cache: RowCache) -> None:
+    """Ask for the teapot until it comes from memory."""
+    async with asyncio.timeout(10):
+        while cache.near(PRODUCTS, TEAPOT, 0) is None:
+            await one_of(views)
+            await asyncio.sleep(0.01)
+
+
+def test_a_row_in_memory_is_used_for_its_time_only(told: str) -> None:
+    async def story() -> None:
+        touched = Touched(told, [products.PROJECTION], 300)
+        async with Views(told, cache=(cache := RowCache(touched, 0.2))) as views:
+            await until_near(views, cache)
+            async with asyncio.timeout(10):
+                while cache.near(PRODUCTS, TEAPOT, 0) is not None:  # noqa: ASYNC110 - time passes
+                    await asyncio.sleep(0.01)
+            assert cache.places
+
+    asyncio.run(story())
+
+
+def test_the_log_is_followed_while_rows_are_asked_for_and_no_longer(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.touched.ASLEEP_SECONDS", 0.3)
+
+    async def story() -> None:
+        touched = Touched(told, [products.PROJECTION], 300)
+        async with Views(told, cache=(cache := RowCache(touched, 300))) as views:
+            await until_near(views, cache)
+            async with asyncio.timeout(10):
+                while cache.places:  # noqa: ASYNC110 - nothing tells that it sleeps
+                    await asyncio.sleep(0.01)
+            await renamed(told, "While it slept")
+            assert await name_in(views) == "While it slept"
+            await until_near(views, cache)
+            assert await name_in(views) == "While it slept"
+
+    asyncio.run(story())
+
+
+def test_what_was_touched_longer_ago_than_it_remembers_is_not_believed(told: str) -> None:
+    """A view that is so far behind gives rows that are old already when they are kept."""
+
+    async def story() -> None:
+        touched = Touched(told, [products.PROJECTION], 0.2)
+        async with Views(told, cache=(cache := RowCache(touched, 300))) as views:
+            await until_near(views, cache)
+            generation = cache.generation(PRODUCTS)
+            row, before = await one_of(views)
+            after = await renamed(told, "Long ago")
+            async with asyncio.timeout(10):
+                while touched.true_until(PRODUCTS, uuid4(), after - 1) is not None:
+                    cache.generation(PRODUCTS)
+                    await asyncio.sleep(0.01)
+            await cache.keep(PRODUCTS, generation, {TEAPOT: Seen(row, before)})
+            assert cache.near(PRODUCTS, TEAPOT, 0) is None
+
+    asyncio.run(story())
+
+
+def test_it_needs_no_keys_to_follow_what_is_encrypted(told: str) -> None:
+    async def story() -> None:
+        touched = Touched(told, [users.PROJECTION, products.PROJECTION], 300)
+        async with Views(told, cache=(cache := RowCache(touched, 300))) as views:
+            await until_near(views, cache)
+            _, before = await one_of(views)
+            carol = uuid4()
+            registered = user.UserRegistered("carol@example.com", "Carol", "hash", "customer")
+            with capture_logs() as logged:
+                await asyncio.to_thread(append_sealed, told, [(carol, registered)], carol)
+                async with asyncio.timeout(5):
+                    while touched.true_until(users.USERS, carol, before) is not None:
+                        cache.generation(PRODUCTS)
+                        await asyncio.sleep(0.01)
+            assert logged == []
 
     asyncio.run(story())
