@@ -30,6 +30,9 @@ begin
     alter schema building owner to daybook_app;
     alter schema retired owner to daybook_app;
     alter schema waiting owner to daybook_app;
+    for one in select nspname as name from pg_namespace where nspname ~ '^past_[0-9]+$' loop
+        execute format('alter schema %I owner to daybook_app', one.name);
+    end loop;
 
     for one in
         select c.oid::regclass as name, c.relname = any (kept) as is_kept, r.rolname as owner

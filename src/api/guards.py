@@ -14,6 +14,7 @@ BUYERS: Final[Who] = frozenset({"customer", "staff", "admin"})
 STAFF: Final[Who] = frozenset({"staff", "admin"})  # an administrator may do all that staff may
 ADMIN: Final[Who] = frozenset({"admin"})
 AUDITOR: Final[Who] = frozenset({"auditor", "admin"})
+STAFF_OR_AUDITOR: Final[Who] = frozenset({"staff", "auditor", "admin"})
 
 
 def check(who: Who, caller: Caller | None) -> None:

@@ -26,7 +26,7 @@ from api.graphql.routes import graphql
 from api.health import Check, Report, health
 from api.limiter import Limit, Limiter, Told
 from api.metrics import metrics
-from api.read import demands
+from api.read import as_of, demands
 from api.read.cursors import Cursors
 from api.read.live.hub import Hub
 from api.revocations import Revocations
@@ -57,6 +57,7 @@ from event_store.privacy.held import PersonalData
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
 from projections.oversight import Oversight
+from projections.past_lists import Pasts
 from projections.row_cache import RowCache
 from projections.rows_in_redis import RowsInRedis
 from projections.status import statuses_async
@@ -134,7 +135,8 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         )
         development = settings.env == "development"
         held = PersonalData(services.database_url, services.keys)
-        parts = reading(views, trail, hub, cursors, desk, held, development=development)
+        pasts = Pasts(services.database_url)
+        parts = reading(views, trail, pasts, hub, cursors, desk, held, development=development)
         sides.append(overseen(parts, services.database_url))
     looking = pool(services.database_url, name="daybook health", size=2)
     tokens = Tokens(ring.by_name, ring.signs)
@@ -246,6 +248,7 @@ def row_cache(settings: Settings, database_url: str, redis_url: str) -> RowCache
 def reading(  # noqa: PLR0913, PLR0917 - the parts of the side
     views: Views,
     trail: Trail,
+    pasts: Pasts,
     hub: Hub,
     cursors: Cursors,
     desk: ReactionDesk,
@@ -257,7 +260,7 @@ def reading(  # noqa: PLR0913, PLR0917 - the parts of the side
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with views, trail, held, hub.running():
+        async with views, trail, pasts, held, hub.running():
             with on_stop_signal(hub.stop):
                 yield
 
@@ -265,12 +268,14 @@ def reading(  # noqa: PLR0913, PLR0917 - the parts of the side
         "views": demands.views_for_each(views),
         "cursors": cursors,
         "trail": trail,
+        "pasts": pasts,
         "hub": hub,
         "personal_data": held,
         "reaction_desk": desk,
     }
     handlers = [*read.HANDLERS, *graphql(development=development)]
-    return Parts(handlers, provided, lifespan(), demands.EXCEPTION_HANDLERS)
+    exception_handlers = {**demands.EXCEPTION_HANDLERS, **as_of.EXCEPTION_HANDLERS}
+    return Parts(handlers, provided, lifespan(), exception_handlers)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from daybook.wakeups import Herald
 from event_store.connections import connect
 from event_store.privacy.keyring import Keyring
 from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys, forget_old_sign_ins
+from projections.pasts import drop_unused
 from projections.switched_on import PROJECTIONS
 from reactions.event_stream import EventStream
 from reactions.mailing import outlet_for
@@ -112,6 +113,7 @@ def clean(database_url: str, sign_ins_kept: timedelta) -> None:
                     pass
                 while forget_old_sign_ins(connection, sign_ins_kept) == MOST_AT_ONCE:
                     pass
+                drop_unused(connection)
         except psycopg.Error as error:
             log.warning("not_cleaned", error=type(error).__name__)
         time.sleep(SECONDS_BETWEEN_CLEANINGS)

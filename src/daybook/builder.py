@@ -1,4 +1,4 @@
-"""The process that rebuilds views: a child of a worker, there while there is something to do.
+"""The process that makes views anew, or as they were: a child of a worker, while there is work.
 
 It is a process of its own so that live views are posted beside it and not in turn with it, and it
 is nice, so that they go first where there are not enough cores.
@@ -13,11 +13,15 @@ import time
 
 import psycopg
 import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
 
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.settings import Settings
 from event_store.connections import connect
+from projections import pasts
+from projections.past_building import Archivist
 from projections.rebuild import labour, unfinished
 from projections.switched_on import PROJECTIONS
 
@@ -59,9 +63,16 @@ class Foreman:
 
 
 def something_to_build(database_url: str) -> bool:
-    """Tell whether there is a rebuild that this release can work on."""
+    """Tell whether there is a rebuild, or a past, that this release can work on."""
     with connect(database_url, name="daybook foreman") as connection:
-        return any(job.name in PROJECTIONS for job in unfinished(connection))
+        return waiting(connection)
+
+
+def waiting(connection: Connection[TupleRow]) -> bool:
+    """Tell whether something is to be made."""
+    names = {one.name for one in unfinished(connection)}
+    names |= {one.name for one in pasts.unfinished(connection)}
+    return not names.isdisjoint(PROJECTIONS)
 
 
 def begin(database_url: str) -> "subprocess.Popen[bytes]":
@@ -96,12 +107,14 @@ def main() -> None:
         ) as connection,
         labour(connection, PROJECTIONS, keys) as at_work,
     ):
+        archivist = Archivist(PROJECTIONS)
         while time.monotonic() - quiet_since < QUIET_SECONDS:
-            if at_work.step(connection):
+            built, made = at_work.step(connection), archivist.step(connection)
+            if built or made:
                 quiet_since = time.monotonic()
             else:
                 time.sleep(PAUSE_SECONDS)
-                if unfinished(connection):
+                if waiting(connection):
                     quiet_since = time.monotonic()
 
 

@@ -1,7 +1,8 @@
 """Reading the log: a stream, several streams, a page after a position, where the log ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,7 +10,8 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
-from event_store.event_types import Event, UnknownEvent, UnreadableEvent, decode
+from event_store.event_types import Event, Opened, UnknownEvent, UnreadableEvent, decode
+from event_store.privacy.forgotten import forgotten_of, veiled
 from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
 from event_store.records import Recorded, Snapshot
@@ -197,13 +199,14 @@ def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
     upto: int,
     names: Iterable[str],
     most: int,
-    keyring: Keyring,
+    keyring: Keyring | None,
     share: Share | None = None,
 ) -> tuple[int, list[Recorded | Unread]]:
     """Return at most so many events with some names after a position, and how far they reach.
 
     That is as far as `upto`, the log's end, or the last of `most` events. What cannot be read is
-    there as `Unread`. With a `share` streams that are not of it are left out.
+    there as `Unread`. With a `share` streams that are not of it are left out. Without a keyring
+    (None) what is personal stays encrypted.
     """
     query = ANY_STREAM if share is None else SOME_STREAMS
     chosen = [] if share is None else [share.divisor, list(share.rests)]
@@ -218,14 +221,14 @@ def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
 
 
 def all_or_unread(
-    connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring
+    connection: Connection[TupleRow], rows: Sequence[TupleRow], keyring: Keyring | None
 ) -> list[Recorded | Unread]:
     """Make the events of the rows of a page, or say of each why there is none."""
-    keys = keys_for(connection, rows, keyring)
+    keys = None if keyring is None else keys_for(connection, rows, keyring)
     return [recorded_or_unread(row, keys) for row in rows]
 
 
-def recorded_or_unread(row: Sequence[Any], keys: Keys) -> Recorded | Unread:
+def recorded_or_unread(row: Sequence[Any], keys: Keys | None) -> Recorded | Unread:
     """Make the event of a row of a page, or say why there is none."""
     try:
         return recorded(row, keys)
@@ -233,10 +236,19 @@ def recorded_or_unread(row: Sequence[Any], keys: Keys) -> Recorded | Unread:
         return Unread(row[0], row[1], row[2], row[3], error)
 
 
-def recorded(row: Sequence[Any], keys: Keys | None = None) -> Recorded:
-    """Make the event of a row of a page; without keys what is personal stays encrypted."""
+def recorded(
+    row: Sequence[Any], keys: Keys | None = None, *, veil: Callable[[str], str] | None = None
+) -> Recorded:
+    """Make the event of a row of a page; without keys what is personal stays encrypted.
+
+    `veil` is what a personal text is then shown as.
+    """
     position, stream_id, version, name, schema_version, data, occurred_at, recorded_at = row
-    opened = None if keys is None else opener(keys, stream_id, version)
+    opened: Opened | None = None
+    if keys is not None:
+        opened = opener(keys, stream_id, version)
+    elif veil is not None:
+        opened = lambda _field, text: veil(text)  # noqa: E731 - of no use by a name
     event = decode(name, schema_version, data, position, opened)
     return Recorded(position, stream_id, version, event, occurred_at, recorded_at)
 
@@ -264,9 +276,12 @@ async def stream_as_of(
 ) -> list[Recorded]:
     """Return the events of a stream up to a position, or up to a moment that they were recorded by.
 
-    `happened`: that they had happened by. What is personal stays encrypted.
+    `happened`: that they had happened by. What is personal stays encrypted, and is `FORGOTTEN`
+    where it can never be opened again.
     """
     moment = "occurred_at" if happened else "recorded_at"
     query = AS_OF.format("position" if isinstance(end, int) else moment)
     cursor = await connection.execute(query.encode(), [stream_id, end], prepare=True)
-    return [recorded(row) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    gone = await forgotten_of(connection, [row[5] for row in rows])
+    return [recorded(row, veil=partial(veiled, gone)) for row in rows]

@@ -6,7 +6,7 @@ from psycopg.rows import TupleRow
 from sqlalchemy import Table
 
 from projections.projection import Projection, key_columns
-from projections.sides import SCHEMAS, Side
+from projections.sides import SCHEMAS, Past, Side
 
 MOST_DIFFERENCES = 10
 
@@ -103,6 +103,6 @@ def differences(connection: Connection[TupleRow], table: Table) -> list[Differen
     return [Difference(*row) for row in connection.execute(query).fetchall()]
 
 
-def named(table: Table, side: Side) -> sql.Identifier:
+def named(table: Table, side: Side | Past) -> sql.Identifier:
     """Return the name of a table of a side."""
     return sql.Identifier(SCHEMAS[side], table.name)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Date, DateTime, Integer, Numeric, Text, Uuid
 
 from projections.projection import Row
-from projections.sides import SCHEMAS, Side
+from projections.sides import SCHEMAS, Past, Side
 
 ROWS_A_WRITE = 2_000
 PLAIN = (Integer, Numeric, Date, DateTime, Uuid)
@@ -32,7 +32,7 @@ encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def copy_rows(
-    connection: Connection[TupleRow], table: Table, rows: Sequence[Row], side: Side
+    connection: Connection[TupleRow], table: Table, rows: Sequence[Row], side: Side | Past
 ) -> None:
     """Add rows to a table of a side; none of them is there yet."""
     columns = ", ".join(name for name, _ in writers_of(table))

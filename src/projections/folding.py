@@ -176,7 +176,7 @@ class Careful:
         folded: Folded,
         skipped: frozenset[tuple[str, int]],
     ) -> None:
-        self.folded, self._skipped = folded, skipped
+        self.folded, self.skipped = folded, skipped
         self._projection = projection
         self._parked = {one.partition: set(one.parked) for one in leases}
 
@@ -224,7 +224,7 @@ class Careful:
 
     def _fail(self, item: Item, slots: Iterable[tuple[int, str]], error: Exception) -> None:
         for partition, key in slots:
-            if (key, item.position) in self._skipped:
+            if (key, item.position) in self.skipped:
                 continue  # as was decided
             self._park(partition, key, item.position)
             if key not in self._parked[partition]:

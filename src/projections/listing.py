@@ -21,7 +21,8 @@ class Listing:
     A filter is a condition with a parameter of the filter's name, and what turns the client's
     value into the parameter. A sort names columns that are never null, or one of `expressions`;
     ties are decided by `tie`, so that every order is total. `selective` are filters that leave so
-    few rows that these are found first, whatever the planner expects.
+    few rows that these are found first, whatever the planner expects. `personal` are filters and
+    sorts by what tells of a person.
     """
 
     projection: Projection
@@ -33,6 +34,7 @@ class Listing:
     tie: Sequence[str] = ("id",)
     expressions: Mapping[str, ColumnElement[Any]] | None = None
     selective: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

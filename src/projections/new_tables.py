@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 
 from projections.comparing import named
 from projections.projection import Projection
-from projections.sides import SCHEMAS, Side
+from projections.sides import PASTS, SCHEMAS, Past, Side
 
 WAITING = "waiting"
 
@@ -29,31 +29,37 @@ def model_of(connection: Connection[TupleRow], table: str) -> str:
     return WAITING if row and row[0] else "public"
 
 
-def make_tables(connection: Connection[TupleRow], projection: Projection) -> list[str]:
-    """Make empty tables with a primary key alone; return the statements that make the indexes."""
-    drop_tables(connection, projection, "building")
+def make_tables(
+    connection: Connection[TupleRow], projection: Projection, side: Side | Past = "building"
+) -> list[str]:
+    """Make empty tables with a primary key alone; return the statements that make the indexes.
+
+    Those of a past are not logged: they do not survive a crash of the server.
+    """
+    drop_tables(connection, projection, side)
+    unlogged = sql.SQL("unlogged " if side in PASTS.values() else "")
     later: list[str] = []
     for table in projection.tables:
         model = model_of(connection, table.name)
-        make = "create table {} (like {} including all excluding indexes)"
+        make = "create {}table {} (like {} including all excluding indexes)"
         of = sql.Identifier(model, table.name)
-        connection.execute(sql.SQL(make).format(named(table, "building"), of))
+        connection.execute(sql.SQL(make).format(unlogged, named(table, side), of))
         key = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.primary_key)
         add = "alter table {} add constraint {} primary key ({})"
         constraint = sql.Identifier(f"{table.name}_pkey")
-        connection.execute(sql.SQL(add).format(named(table, "building"), constraint, key))
+        connection.execute(sql.SQL(add).format(named(table, side), constraint, key))
         found = connection.execute(INDEXES, [model, table.name]).fetchall()
-        later += [index_beside(definition, model) for (definition,) in found]
+        later += [index_beside(definition, model, SCHEMAS[side]) for (definition,) in found]
     return later
 
 
-def index_beside(definition: str, model: str) -> str:
+def index_beside(definition: str, model: str, schema: str) -> str:
     """Return a statement that makes an index of the model's table on the new one."""
-    beside = re.sub(rf" ON {model}\.", " ON building.", definition, count=1)
+    beside = re.sub(rf" ON {model}\.", f" ON {schema}.", definition, count=1)
     return re.sub(r"INDEX (\S+) ON", r"INDEX IF NOT EXISTS \1 ON", beside, count=1)
 
 
-def drop_tables(connection: Connection[TupleRow], projection: Projection, side: Side) -> int:
+def drop_tables(connection: Connection[TupleRow], projection: Projection, side: Side | Past) -> int:
     """Drop the tables of a side; return how many there were."""
     found = 0
     for table in projection.tables:

@@ -9,11 +9,11 @@ from psycopg.rows import TupleRow, dict_row
 from sqlalchemy import Table
 
 from projections.projection import Key, Row, key_columns
-from projections.sides import SCHEMAS, Side
+from projections.sides import SCHEMAS, Past, Side
 
 
 def read_rows(
-    connection: Connection[TupleRow], table: Table, keys: Iterable[Key], side: Side = "live"
+    connection: Connection[TupleRow], table: Table, keys: Iterable[Key], side: Side | Past = "live"
 ) -> list[Row]:
     """Return the rows with these primary keys, as far as they exist."""
     names = key_columns(table)
@@ -28,7 +28,7 @@ def read_rows(
 
 
 def write_rows(
-    connection: Connection[TupleRow], table: Table, rows: list[Row], side: Side = "live"
+    connection: Connection[TupleRow], table: Table, rows: list[Row], side: Side | Past = "live"
 ) -> None:
     """Insert rows, or replace those with the same primary key."""
     if rows:

@@ -121,4 +121,5 @@ LISTING = Listing(
     sorts={"revenue": ["revenue"], "units": ["units"], "orders": ["orders"], "name": ["name"]},
     tie=["user_id", "currency"],
     default_sort="revenue",
+    personal=frozenset({"name"}),
 )

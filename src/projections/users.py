@@ -279,4 +279,5 @@ LISTING = Listing(
         "role": ["role"],
     },
     default_sort="createdAt",
+    personal=frozenset({"email", "name"}),
 )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -84,12 +85,12 @@ def rows_of(projection: Projection, story: Story) -> Rows:
     return fold_page(projection, Rows(), events)
 
 
-def append(database_url: str, story: Story) -> None:
-    """Put a story into an empty log, one command an event."""
+def append(database_url: str, story: Story, *, after: int = 0) -> None:
+    """Put a story into a log that has so many events of it already, one command an event."""
 
     async def in_order() -> None:
         async with appending(database_url) as appender:
-            for one in commands(story):
+            for one in islice(commands(story), after, None):
                 await appender.append(one)
 
     asyncio.run(in_order())

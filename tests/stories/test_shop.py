@@ -56,6 +56,9 @@ def test_an_order_goes_from_placing_to_delivery(daybook: Running) -> None:
     assert seen["shipment"]["trackingNumber"] == "RR1"
     assert seen["items"][0]["amount"] == {"amount": "12.615", "currency": "GBP"}
     assert data_of(ada.get(f"/products/{product}"))["stock"] == 7
+    past = f"/orders?asOf={answer.headers['daybook-position']}&limit=1"
+    wait_until(lambda: bool(admin.get(past).status_code == 200), 30)  # a worker makes it
+    assert [one["status"] for one in data_of(admin.get(past))] == ["placed"]
 
 
 def test_a_cancelled_order_gives_its_stock_back_and_leaves_the_report(daybook: Running) -> None:

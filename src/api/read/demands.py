@@ -49,10 +49,10 @@ def least_position(headers: Mapping[bytes, bytes]) -> int:
     return int(text)
 
 
-def patience(headers: Mapping[bytes, bytes]) -> int:
+def patience(headers: Mapping[bytes, bytes], otherwise: int = SECONDS) -> int:
     """Return for how many seconds the reader waits; preferences that are none are ignored."""
     found = WAIT.search(headers.get(b"prefer", b""))
-    return min(int(found[1]), MOST_SECONDS) if found else SECONDS
+    return min(int(found[1]), MOST_SECONDS) if found else otherwise
 
 
 def behind(request: AnyRequest, error: ViewBehind) -> Answer[Failure]:

@@ -7,10 +7,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from api.errors import MalformedRequest
+from api.read import moments
 from api.read.values import Value, choice, some_of, whole
 from api.request import ApiRequest
 from domain.refusal import Detail
 from projections import listing
+from projections.past_lists import Moment
 
 LARGEST_PAGE = 100
 DEEPEST_ROW = 10_000  # ASVS 2.4.1: whoever wants more follows version 2's cursors
@@ -30,6 +32,7 @@ class Asked(AskedOfAny, frozen=True, kw_only=True):
     """What a client asks of a list in pages."""
 
     page: int
+    moment: Moment | None = None
 
     @property
     def wanted(self) -> listing.Request:
@@ -57,12 +60,17 @@ class ListQuery:
         self.values: dict[str, Value] = {
             "page": whole("Which page, from 1.", 1, DEEPEST_ROW, 1),
             **values_of_any(shown, view, filters),
+            **moments.VALUES,
         }
 
     def read(self, given: Mapping[str, str]) -> Asked:
         """Return what is asked; `MalformedRequest` names the parameters at fault."""
         found = read_values(self.values, given)
-        asked = Asked(page=found.get("page", 1), **asked_of_any(self.listing, found))
+        asked = Asked(
+            page=found.get("page", 1),
+            moment=moments.moment_in(found),
+            **asked_of_any(self.listing, found),
+        )
         if asked.page * asked.limit > DEEPEST_ROW:
             message = f"Pages reach to row {DEEPEST_ROW}: go on with the cursors of /api/v2."
             raise MalformedRequest(None, Detail("page", message, asked.page))

@@ -20,6 +20,7 @@ from api.routes import V1
 from domain import order
 from event_store.trail import Trail
 from projections.orders import LISTING, ORDERS, PROJECTION, OrderView, order_view
+from projections.past_lists import Moment, Pasts
 from projections.views import Views
 
 TAG = "Orders"
@@ -51,9 +52,13 @@ ONE = {"fields": fields_value(OrderView), **as_of.VALUES}
     tag=TAG,
     succeeded=True,
 )
-async def list_orders(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+async def list_orders(
+    request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
+) -> ViewAnswer:
     """List one's own orders; to staff those of all. Notes are there for staff only."""
     asked = LIST.read(given_in(request))
+    if asked.moment:
+        return await as_they_were(request, pasts, asked, asked.moment)
     limit_orders(request.caller, asked.filters)
     return await answered(request, views, asked)
 
@@ -69,10 +74,16 @@ async def list_orders(request: ApiRequest, views: NamedDependency[Views]) -> Vie
     succeeded=True,
 )
 async def list_orders_of_user(
-    request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
+    request: ApiRequest,
+    user_id: UserId,
+    views: NamedDependency[Views],
+    pasts: NamedDependency[Pasts],
 ) -> ViewAnswer:
     """List one's own orders, or to staff those of any user."""
     asked = LIST.read(given_in(request))
+    if asked.moment:
+        asked.filters["userId"] = user_id
+        return await as_they_were(request, pasts, asked, asked.moment)
     await limit_orders_to(views, request.caller, user_id, asked.filters)
     return await answered(request, views, asked)
 
@@ -82,6 +93,15 @@ async def answered(request: ApiRequest, views: Views, asked: Asked) -> ViewAnswe
     page = await views.list(LISTING, asked.wanted)
     for_staff = request.caller.is_staff
     return listed(request, asked, page, [order_view(r, for_staff=for_staff) for r in page.rows])
+
+
+async def as_they_were(
+    request: ApiRequest, pasts: Pasts, asked: Asked, moment: Moment
+) -> ViewAnswer:
+    """Answer with a page of orders as they were, to auditors."""
+    return await as_of.listed_as_of(
+        request, pasts, LISTING, asked, moment, lambda row, _: order_view(row, for_staff=True)
+    )
 
 
 @single_route(

@@ -16,6 +16,7 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from event_store.trail import Trail
+from projections.past_lists import Pasts
 from projections.products import (
     LISTING,
     PRODUCTS,
@@ -51,9 +52,15 @@ ONE = {"fields": fields_value(ProductView), **as_of.VALUES}
     refusals=["FORBIDDEN"],
     succeeded=True,
 )
-async def list_products(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+async def list_products(
+    request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
+) -> ViewAnswer:
     """List what is for sale; to staff also what was withdrawn."""
     asked = LIST.read(given_in(request))
+    if asked.moment:
+        return await as_of.listed_as_of(
+            request, pasts, LISTING, asked, asked.moment, lambda row, _: product_view(row)
+        )
     limit_products(request.context.caller, asked.filters)
     page = await views.list(LISTING, asked.wanted)
     return listed(request, asked, page, [product_view(row) for row in page.rows])

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from litestar.di import NamedDependency
 
-from api.guards import STAFF
+from api.guards import STAFF, STAFF_OR_AUDITOR, check
+from api.read import as_of
 from api.read.answers import ViewAnswer, listed
 from api.read.lists import ListQuery, given_in, read_values
 from api.read.values import Value, choice, day, some_of
@@ -17,6 +18,7 @@ from api.request import ApiRequest
 from api.routes import V1
 from projections import sales_by_customer, sales_by_day, sales_by_product
 from projections.amounts import MoneyView
+from projections.past_lists import Pasts
 from projections.projection import Row
 from projections.views import Views
 
@@ -84,23 +86,29 @@ VALUES = documented_values()
     f"{V1}/reports/sales",
     SalesView,
     VALUES,
-    who=STAFF,
+    who=STAFF_OR_AUDITOR,
     summary="Report sales",
     tag=TAG,
     required=GROUP,
     succeeded=True,
 )
-async def report_sales(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+async def report_sales(
+    request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
+) -> ViewAnswer:
     """Count orders, units and revenue: placed orders but those cancelled or refunded since.
 
     Currencies are kept apart. The revenue of a day or customer sums orders' rounded totals, that
-    of a product its exact lines.
+    of a product its exact lines. Auditors see them only as they were.
     """
     given = given_in(request)
     # What is missing is refused like what is empty.
     group = read_values(GROUP, {"groupBy": given.pop("groupBy", "")})
     report = REPORTS[group["groupBy"]]
     asked = report.query.read(given)
+    if asked.moment:
+        past = (report.query.listing, asked, asked.moment, lambda row, _: report.shown(row))
+        return await as_of.listed_as_of(request, pasts, *past)
+    check(STAFF, request.context.caller)
     page = await views.list(report.query.listing, asked.wanted)
     return listed(request, asked, page, [report.shown(row) for row in page.rows])
 

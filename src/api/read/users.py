@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
-from api.guards import ADMIN, SIGNED_IN, STAFF
+from api.guards import ADMIN, SIGNED_IN, STAFF, STAFF_OR_AUDITOR, check
 from api.read import as_of
 from api.read.access import visible_user
 from api.read.answers import ViewAnswer, listed, single
@@ -18,6 +18,7 @@ from api.request import ApiRequest
 from api.routes import V1
 from domain import user
 from event_store.trail import Trail
+from projections.past_lists import Pasts
 from projections.users import (
     LISTING,
     PROJECTION,
@@ -47,14 +48,21 @@ ONE_OF_ALL = {**ONE, **as_of.VALUES}
     f"{V1}/users",
     UserView,
     LIST.values,
-    who=STAFF,
+    who=STAFF_OR_AUDITOR,
     summary="List users",
     tag=TAG,
     succeeded=True,
 )
-async def list_users(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
-    """List accounts, closed ones too."""
+async def list_users(
+    request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
+) -> ViewAnswer:
+    """List accounts, closed ones too; to auditors only as they were."""
     asked = LIST.read(given_in(request))
+    if asked.moment:
+        return await as_of.listed_as_of(
+            request, pasts, LISTING, asked, asked.moment, lambda row, _: user_view(row)
+        )
+    check(STAFF, request.context.caller)
     page = await views.list(LISTING, asked.wanted)
     return listed(request, asked, page, [user_view(row) for row in page.rows])
 
@@ -68,9 +76,13 @@ async def list_users(request: ApiRequest, views: NamedDependency[Views]) -> View
     tag=TAG,
     succeeded=True,
 )
-async def list_users_for_admin(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
+async def list_users_for_admin(
+    request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
+) -> ViewAnswer:
     """List accounts with their last login, open sessions and number of orders."""
     asked = ADMIN_LIST.read(given_in(request))
+    if asked.moment:
+        return await as_of.listed_as_of(request, pasts, LISTING, asked, asked.moment, admin_view)
     page = await views.list(LISTING, asked.wanted)
     now = datetime.now(UTC)
     return listed(request, asked, page, [admin_view(row, now) for row in page.rows])

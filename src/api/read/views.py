@@ -15,6 +15,7 @@ from api.envelope import Page, Stretch, Success
 from api.guards import Who
 from api.read.values import Value
 from api.routes import route
+from projections.past_lists import Underway
 
 POSITION = OpenAPIHeader(
     description="The position in the log up to which the view had seen.",
@@ -67,6 +68,16 @@ LINK = OpenAPIHeader(
 )
 SUCCESSOR = [DEPRECATION, LINK]
 HEADERS = {"Daybook-Position": POSITION, "ETag": ETAG, "Deprecation": DEPRECATION, "Link": LINK}
+RETRY_AFTER = OpenAPIHeader(
+    description="Seconds until to ask again.",
+    schema=Schema(type=OpenAPIType.INTEGER),
+    required=True,
+)
+TO_BE_MADE = ResponseSpec(
+    Success[Underway],
+    generate_examples=False,
+    description="The list as it was is being made: ask the same again.",
+)
 NOT_MODIFIED = ResponseSpec(None, description="The client has this version.")
 
 
@@ -87,6 +98,7 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
     page = ResponseSpec(
         shape[partly(view)], generate_examples=False, description="A part of the list."
     )
+    answers = {200: page, **({202: TO_BE_MADE} if "asOf" in values else {})}
     return route(
         "GET",
         path,
@@ -95,7 +107,7 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
         tag=tag,
         refusals=["UNAVAILABLE", "VIEW_BEHIND", *refusals],
         query=values,
-        answers={200: page},
+        answers=answers,
         operation=operation(
             [*(parameter(*one, required) for one in values.items()), *CONSISTENCY],
             [POSITION, *(SUCCESSOR if succeeded else [])],
@@ -167,6 +179,8 @@ def operation(parameters: list[Parameter], headers: list[OpenAPIHeader]) -> type
             for status in ("200", "304"):
                 if answer := (self.responses or {}).get(status):
                     answer.headers = dict(named)  # type: ignore[union-attr]  # never a reference
+            if answer := (self.responses or {}).get("202"):
+                answer.headers = {**named, "Retry-After": RETRY_AFTER}  # type: ignore[union-attr]
 
     return Documented
 

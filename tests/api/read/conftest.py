@@ -11,7 +11,7 @@ from api import read, write
 from api.application import create_app
 from api.graphql.routes import graphql
 from api.health import health
-from api.read import demands
+from api.read import as_of, demands
 from api.read.cursors import Cursors
 from api.read.demands import views_for_each
 from api.read.live.hub import Hub
@@ -25,6 +25,7 @@ from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
 from projections.engine import Pages, catch_up
 from projections.oversight import Oversight
+from projections.past_lists import Pasts
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
 from tests.api.conftest import Client, Person, create_admin, new_intake, new_tools, opened, register
@@ -42,6 +43,7 @@ def new_app(
 ) -> Litestar:
     """Put both sides together."""
     views, trail = Views(database_url), Trail(database_url, seeds=(b"s" * 32,))
+    pasts = Pasts(database_url)
     revocations = Revocations(database_url)
     hub = Hub(NewsReader(database_url, keyring()), revocations)
 
@@ -64,14 +66,19 @@ def new_app(
             "intake": new_intake(tools),
             "views": views_for_each(views),
             "trail": trail,
+            "pasts": pasts,
             "hub": hub,
             "personal_data": held,
             "reaction_desk": ReactionDesk(database_url),
             "cursors": Cursors(lambda: [b"4" * 32]),
             "oversight": Oversight(database_url),
         },
-        exception_handlers={**EXCEPTION_HANDLERS, **demands.EXCEPTION_HANDLERS},
-        lifespan=[opened(tools), views, trail, held, hub.running()],
+        exception_handlers={
+            **EXCEPTION_HANDLERS,
+            **demands.EXCEPTION_HANDLERS,
+            **as_of.EXCEPTION_HANDLERS,
+        },
+        lifespan=[opened(tools), views, trail, pasts, held, hub.running()],
         version="1",
     )
 

@@ -1,5 +1,6 @@
 """`asOf`: a resource as it was is what a rebuild that stopped there would show, to auditors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,8 +12,19 @@ from event_store import reading
 from event_store.connections import connect
 from projections import orders, products, users
 from projections.as_of import as_text
+from projections.past_building import Archivist
 from projections.projection import Projection, Rows, fold_page
-from tests.api.conftest import Client, Json, Person, data_of, list_product, place_order, refused
+from projections.switched_on import PROJECTIONS
+from tests.api.conftest import (
+    Client,
+    Json,
+    Person,
+    data_of,
+    list_product,
+    place_order,
+    refused,
+    register,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +110,113 @@ def test_the_past_holds_nothing_personal(auditor: Person, customer: Person, orde
     assert customer.email not in shown
     assert "Ada" not in shown
     assert "Careful." not in shown
+
+
+Make = Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def make(database_url: str) -> Make:
+    """Give what makes the pasts that are asked for, as a worker does."""
+
+    def made() -> None:
+        with connect(database_url, name="test builder", statement_ms=60_000) as connection:
+            archivist = Archivist(PROJECTIONS)
+            while archivist.step(connection):
+                pass
+            connection.execute("update pasts set used_at = used_at - interval '1 minute'")
+
+    return made
+
+
+def listed(person: Person, path: str, make: Make) -> Json:
+    """Return the body of a list of the past, which is made if need be."""
+    answer = person.ask("GET", path, Prefer="wait=0")
+    if answer.status_code == 202:
+        assert answer.json()["data"]["state"] == "waiting"
+        assert int(answer.headers["retry-after"]) >= 1
+        make()
+        answer = person.ask("GET", path)
+    assert answer.status_code == 200, answer.text
+    body: Json = answer.json()
+    return body
+
+
+def test_a_list_is_as_it_was(auditor: Person, order: str, make: Make) -> None:
+    events: list[Json] = auditor.ask("GET", f"/audit/events?streamId={order}&sortOrder=asc").json()[
+        "data"
+    ]
+    placed, paid = events[0]["position"], events[1]["position"]
+    assert listed(auditor, f"/orders?asOf={placed - 1}", make)["data"] == []
+    was = listed(auditor, f"/orders?asOf={paid}&status=paid&minTotal=5&sortBy=total&limit=1", make)
+    assert [one["id"] for one in was["data"]] == [order]
+    assert was["pagination"]["total"] == 1
+    assert listed(auditor, f"/orders?asOf={paid}&status=placed", make)["data"] == []
+    moment = events[1]["recordedAt"].replace("+", "%2B")
+    for query in (f"asOf={moment}", f"asOf={moment}&asOfTime=happened"):
+        assert listed(auditor, f"/orders?{query}", make)["data"] == was["data"]
+    of_buyer = f"/users/{was['data'][0]['userId']}/orders?asOf={paid}"
+    assert listed(auditor, of_buyer, make)["data"] == was["data"]
+    products = listed(auditor, f"/products?asOf={paid}&status=for_sale&inStock=true", make)["data"]
+    assert [one["name"] for one in products] == ["A thing"]
+    assert products == [data_of(auditor.ask("GET", f"/products/{products[0]['id']}?asOf={paid}"))]
+    for group, of_it in (("day", "date"), ("product", "sku"), ("customer", "userId")):
+        [sale] = listed(auditor, f"/reports/sales?groupBy={group}&asOf={paid}", make)["data"]
+        assert (sale["orders"], sale["units"]) == (1, 2)
+        assert sale[of_it]
+
+
+def test_lists_of_the_past_are_for_auditors_and_recorded(  # noqa: PLR0913, PLR0917 - a person of each role
+    client: Client, auditor: Person, admin: Person, staff: Person, customer: Person, make: Make
+) -> None:
+    path = "/users?asOf=3&role=admin"
+    assert len(listed(auditor, path, make)["data"]) == len(listed(admin, path, make)["data"]) == 1
+    [noted] = auditor.ask("GET", "/audit/accesses?action=list_as_of&limit=1").json()["data"]
+    assert (noted["actorRole"], noted["rows"]) == ("admin", 1)
+    assert noted["asked"] == {"view": "users", "asOf": "3", "role": "admin"}
+    for one in ("users", "orders", "products", f"users/{customer.id}/orders"):
+        refused(staff.ask("GET", f"/{one}?asOf=3"), 403, "FORBIDDEN")
+    refused(customer.ask("GET", "/orders?asOf=3"), 403, "FORBIDDEN")
+    refused(client.get("/api/v1/products?asOf=3"), 401, "UNAUTHENTICATED")
+    refused(auditor.ask("GET", "/admin/users?asOf=3"), 403, "FORBIDDEN")
+    for one in ("users", "reports/sales?groupBy=day"):
+        refused(auditor.ask("GET", f"/{one}"), 403, "FORBIDDEN")
+    assert listed(admin, "/admin/users?asOf=3", make)["data"][0]["sessions"] == 1
+
+
+def test_what_has_not_passed_or_is_sealed_is_refused(auditor: Person) -> None:
+    error = refused(auditor.ask("GET", "/orders?asOf=9999"), 400, "MALFORMED_REQUEST")
+    assert "has come to position" in error["message"]
+    refused(auditor.ask("GET", "/orders?asOf=2100-01-01"), 400, "MALFORMED_REQUEST")
+    for query in ("email=ada", "sortBy=name"):
+        error = refused(auditor.ask("GET", f"/users?asOf=3&{query}"), 400, "MALFORMED_REQUEST")
+        assert error["details"][0]["field"] == query.split("=")[0]
+    refused(
+        auditor.ask("GET", "/reports/sales?groupBy=customer&asOf=3&sortBy=name"),
+        400,
+        "MALFORMED_REQUEST",
+    )
+
+
+def test_who_is_forgotten_is_forgotten_in_the_past(
+    client: Client, auditor: Person, staff: Person, make: Make
+) -> None:
+    person = register(client)
+    place_order(person, list_product(staff))
+    end = int(
+        person.ask("PATCH", f"/users/{person.id}", {"name": "Eve"}).headers["daybook-position"]
+    )
+    paths = [f"/users?asOf={end}&limit=100", f"/reports/sales?groupBy=customer&asOf={end}"]
+
+    def shown() -> list[Json]:
+        lists = [listed(auditor, path, make)["data"] for path in paths]
+        found = [
+            one for rows in lists for one in rows if person.id in {one.get("id"), one.get("userId")}
+        ]
+        return [*found, data_of(auditor.ask("GET", f"/users/{person.id}?asOf={end}"))]
+
+    assert all(one["name"].startswith("sealed.1.") for one in shown())
+    assert person.ask("DELETE", f"/users/{person.id}/personal-data").is_success
+    assert [one["name"] for one in shown()] == ["forgotten"] * 3
+    assert shown()[0]["email"] == "forgotten"
+    assert shown()[0]["status"] == "active"  # as it was

@@ -1,0 +1,231 @@
+"""Making a view as it was: the log folded up to a position, by the view's own fold, into tables.
+
+It is what a rebuild does, without partitions and leases: one session makes a past, in stretches, so
+that it can do other things in between. If it dies, another begins anew. What is personal stays
+encrypted, so the tables hold nothing that would have to be forgotten.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from sqlalchemy import Table
+
+from event_store import reading
+from event_store.reading import Unread
+from projections.building import MOST_ROWS, MOST_SECONDS, PAGE, Filter, place_of
+from projections.copying import copy_rows
+from projections.folding import TRANSIENT, Careful, Folded, Planned, plan, skips
+from projections.leases import Lease
+from projections.new_tables import make_tables
+from projections.pages import Item
+from projections.pasts import (
+    Kept,
+    clear,
+    earlier,
+    enter,
+    give_back,
+    reach,
+    take,
+    unfinished,
+)
+from projections.projection import PARTITIONS, Key, OwnRow, Projection, Row, Rows, key_of
+from projections.row_sql import read_rows, write_rows
+
+EVERY_PARTITION = frozenset(range(PARTITIONS))
+
+log = structlog.get_logger(__name__)
+
+
+class PastBuilder:
+    """Makes one past, over the session that has taken its place."""
+
+    def __init__(self, projection: Projection, past: Kept) -> None:
+        self._projection, self._past = projection, past
+        self._position = 0
+        self._own = isinstance(projection.needs, OwnRow)
+        self._filter: Filter | None = Filter()
+        self._indexes: list[str] = []
+        self._careful: Careful | None = None
+        self._rows = Rows()
+        self._known: dict[Table, set[Key]] = defaultdict(set)
+        self._stored: dict[Table, set[Key]] = defaultdict(set)
+
+    def begin(self, connection: Connection[TupleRow]) -> None:
+        """Make the tables: empty, or as they are in the last past before this one."""
+        place = self._past.place
+        with connection.transaction():
+            connection.execute("set local statement_timeout = 0")
+            clear(connection, place)
+            self._indexes = make_tables(connection, self._projection, place)
+            if base := earlier(connection, self._past):
+                for table in self._projection.tables:
+                    columns = ", ".join(column.name for column in table.columns)
+                    copy = f"insert into {place}.{table.name} ({columns}) select {columns}"
+                    connection.execute(f"{copy} from {base.place}.{table.name}".encode())
+                self._position, self._filter = base.upto, None
+        reach(connection, self._past, self._position)
+
+    def step(self, connection: Connection[TupleRow]) -> bool:
+        """Go on for some seconds; False if the past is ready."""
+        if self._position < self._past.upto:
+            self._stretch(connection)
+            return True
+        self._finish(connection)
+        return False
+
+    def _stretch(self, connection: Connection[TupleRow]) -> None:
+        """Fold and write as much as the budget allows."""
+        position, ends = self._position, time.monotonic() + MOST_SECONDS
+        try:
+            while (
+                position < self._past.upto
+                and time.monotonic() < ends
+                and sum(map(len, self._known.values())) < MOST_ROWS
+            ):
+                position = self._page(connection, position)
+        except TRANSIENT:
+            raise
+        except Exception:  # whichever event it is, it is found one by one
+            if self._careful is not None:
+                raise
+            self._forget()
+            self._careful = self._new_careful()
+            return
+        self._write(connection, position)
+
+    def _page(self, connection: Connection[TupleRow], after: int) -> int:
+        names = self._projection.event_names
+        upto, items = reading.page_from(connection, after, self._past.upto, names, PAGE, None)
+        planned, simple = plan(self._projection, EVERY_PARTITION, self._wanted(items))
+        if not simple and self._careful is None:
+            self._careful = self._new_careful()
+        self._load(connection, planned)
+        if self._careful is None:
+            for item, _ in planned:
+                self._projection.fold(self._rows, item)  # type: ignore[arg-type]  # simple: all were read
+        else:
+            self._fold_carefully(connection, self._careful, planned)
+        return upto
+
+    def _wanted(self, items: Sequence[Item]) -> Iterable[Item]:
+        """Leave out what had not happened by the moment, if it is that what was asked for."""
+        moment = self._past.happened
+        if moment is None:
+            return items
+        return [one for one in items if isinstance(one, Unread) or one.occurred_at <= moment]
+
+    def _new_careful(self) -> Careful:
+        """Return what folds as live views do once an event cannot be applied: it waits by key."""
+        leases = [Lease(partition, 0, 0) for partition in range(PARTITIONS)]
+        return Careful(self._projection, leases, Folded(self._rows), frozenset())
+
+    def _fold_carefully(
+        self, connection: Connection[TupleRow], careful: Careful, planned: Sequence[Planned]
+    ) -> None:
+        careful.folded = Folded(self._rows)
+        positions = [item.position for item, _ in planned]
+        careful.skipped = skips(connection, self._projection, positions)
+        for item, places in planned:
+            careful.fold(item, places, None)
+
+    def _load(self, connection: Connection[TupleRow], planned: Iterable[Planned]) -> None:
+        """Read back the rows that a page needs and that earlier stretches may have written."""
+        wanted: dict[Table, set[Key]] = defaultdict(set)
+        for item, places in planned:
+            for table, key in places:
+                if key not in self._known[table]:
+                    self._known[table].add(key)
+                    if self._may_be_stored(item, table, key):
+                        wanted[table].add(key)
+        for table, keys in wanted.items():
+            found = read_rows(connection, table, keys, self._past.place)
+            self._rows.load(table, found)
+            self._stored[table].update(key_of(table, row) for row in found)
+
+    def _may_be_stored(self, item: Item, table: Table, key: Key) -> bool:
+        if self._own:
+            return item.version > 1
+        return self._filter is None or place_of(table, key) in self._filter
+
+    def _write(self, connection: Connection[TupleRow], position: int) -> None:
+        with connection.transaction():
+            for table, rows in self._rows.written():
+                self._write_table(connection, table, rows)
+        reach(connection, self._past, position)
+        self._position = position
+        if sum(map(len, self._known.values())) >= MOST_ROWS:
+            self._forget()
+            return
+        for table, rows in self._rows.written():
+            self._stored[table].update(key_of(table, row) for row in rows)
+        self._rows.settle()
+
+    def _write_table(self, connection: Connection[TupleRow], table: Table, rows: list[Row]) -> None:
+        stored, place = self._stored[table], self._past.place
+        changed = [row for row in rows if key_of(table, row) in stored] if stored else []
+        new = [row for row in rows if key_of(table, row) not in stored] if stored else rows
+        write_rows(connection, table, changed, place)
+        copy_rows(connection, table, new, place)
+        if self._filter is not None and not self._own:
+            for row in rows:
+                self._filter.add(place_of(table, key_of(table, row)))
+
+    def _forget(self) -> None:
+        self._rows = Rows()
+        self._known.clear()
+        self._stored.clear()
+
+    def _finish(self, connection: Connection[TupleRow]) -> None:
+        enter(connection, self._past, "indexing")
+        for statement in self._indexes:
+            with connection.transaction():
+                connection.execute("set local statement_timeout = 0")
+                connection.execute("set local maintenance_work_mem = '128MB'")
+                connection.execute(statement.encode())
+        for table in self._projection.tables:
+            connection.execute(f"analyze {self._past.place}.{table.name}".encode())
+        enter(connection, self._past, "ready", whole=self._careful is None)
+
+
+class Archivist:
+    """Makes the pasts that are asked for, one after the other, in the steps of a process."""
+
+    def __init__(self, projections: Mapping[str, Projection]) -> None:
+        self._projections = projections
+        self._at: tuple[Kept, PastBuilder] | None = None
+
+    def step(self, connection: Connection[TupleRow]) -> bool:
+        """Do what is to be done next, for some seconds; False if there is nothing."""
+        if self._at is None:
+            self._at = self._next(connection)
+        if self._at is None:
+            return False
+        past, builder = self._at
+        try:
+            if builder.step(connection):
+                return True
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self._at = None
+            raise
+        except Exception:
+            log.exception("past_failed", projection=past.name, upto=past.upto)
+            enter(connection, past, "failed")
+        self._at = None
+        give_back(connection, past)
+        return True
+
+    def _next(self, connection: Connection[TupleRow]) -> tuple[Kept, PastBuilder] | None:
+        for past in unfinished(connection):
+            projection = self._projections.get(past.name)
+            if projection is None or projection.version != past.version:
+                continue
+            if take(connection, past):
+                builder = PastBuilder(projection, past)
+                builder.begin(connection)
+                return past, builder
+        return None
