@@ -1,6 +1,12 @@
-"""What a worker process does besides posting views: it reacts, obeys operators, and tidies."""
+"""What is done beside posting views: reactions, operators' wishes, the notary, tidying.
+
+It is a process of its own, a child of a worker: mails cost more than the views of what they are
+about, and would hold those up in one interpreter. It is a little nice for the same reason.
+"""
 
 import asyncio
+import gc
+import os
 import threading
 import time
 from datetime import timedelta
@@ -12,7 +18,12 @@ import psycopg
 import structlog
 
 from daybook import tombstones
+from daybook.builder import RARELY
+from daybook.children import end_with_parent
 from daybook.conductor import Conductor
+from daybook.logs import configure_logs
+from daybook.master_key import keyring
+from daybook.notary import start_notary
 from daybook.operator_commands import operator_tools
 from daybook.services import Services
 from daybook.settings import Settings
@@ -28,6 +39,7 @@ from reactions.reactor import Reactor
 
 SECONDS_BETWEEN_CLEANINGS = 60.0
 SECONDS_BETWEEN_NOTES = 2.0
+NICE = 5
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +65,6 @@ def start_reactions(
         target=reactor.run, args=[threading.Event()], name="reactions", daemon=True
     ).start()
     return reactor
-
-
-def start_conductor(found: Services) -> None:
-    """Carry out what operators ask for as long as this process lives."""
-    threading.Thread(
-        target=lambda: asyncio.run(conduct(found)), name="conductor", daemon=True
-    ).start()
 
 
 async def conduct(found: Services) -> None:
@@ -117,3 +122,26 @@ def clean(database_url: str, sign_ins_kept: timedelta) -> None:
         except psycopg.Error as error:
             log.warning("not_cleaned", error=type(error).__name__)
         time.sleep(SECONDS_BETWEEN_CLEANINGS)
+
+
+def main() -> None:
+    """Do all of it until the worker ends."""
+    configure_logs()
+    os.nice(NICE)
+    gc.set_threshold(*RARELY)
+    settings = Settings.from_environment(os.environ)
+    assert settings.database_url is not None  # noqa: S101 - the worker says it
+    assert settings.redis_url is not None  # noqa: S101 - as above
+    found = Services(
+        settings.database_url, settings.redis_url, keyring(settings), settings.broker_url
+    )
+    reactor = start_reactions(settings, found.database_url, found.redis_url, found.keys)
+    end_with_parent(reactor.wake)
+    start_cleaning(settings, found.database_url)
+    start_noting(settings, found.database_url)
+    start_notary(settings, found.database_url)
+    asyncio.run(conduct(found))
+
+
+if __name__ == "__main__":
+    main()

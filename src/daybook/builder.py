@@ -7,7 +7,6 @@ is nice, so that they go first where there are not enough cores.
 import gc
 import os
 import subprocess
-import sys
 import threading
 import time
 
@@ -16,6 +15,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from daybook.children import begin, end_with_parent
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
 from daybook.settings import Settings
@@ -56,7 +56,7 @@ class Foreman:
                 continue
             try:
                 if something_to_build(self._database_url):
-                    self._builder = begin(self._database_url)
+                    self._builder = begin("daybook.builder", self._database_url)
             except (psycopg.Error, OSError) as error:
                 if self._seldom.due("foreman"):
                     log.warning("no_builder", error=str(error).strip())
@@ -75,27 +75,12 @@ def waiting(connection: Connection[TupleRow]) -> bool:
     return not names.isdisjoint(PROJECTIONS)
 
 
-def begin(database_url: str) -> "subprocess.Popen[bytes]":
-    """Start a builder; it ends when the end of its standard input does, which is with us."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "daybook.builder"],
-        env={**os.environ, "DAYBOOK_DATABASE_URL": database_url},
-        stdin=subprocess.PIPE,
-    )
-
-
-def end_with_parent() -> None:
-    """End this process at once when its parent has gone."""
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
 def main() -> None:
     """Build until there has been nothing to do for some seconds."""
     configure_logs()
     os.nice(NICE)
     gc.set_threshold(*RARELY)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     keys = keyring(Settings.from_environment(os.environ))
     quiet_since = time.monotonic()
     with (

@@ -1,4 +1,4 @@
-"""A worker process, put together: it posts views when woken and each second, and reacts.
+"""A worker process, put together: it posts views when woken and each second.
 
 Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of its processes.
 """
@@ -16,11 +16,10 @@ from dramatiq.brokers.redis import RedisBroker
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.background import start_cleaning, start_conductor, start_noting, start_reactions
 from daybook.builder import RARELY, Foreman
+from daybook.children import Kept
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
-from daybook.notary import start_notary
 from daybook.observation import Post, posting
 from daybook.relay import Relay
 from daybook.services import Services
@@ -177,13 +176,10 @@ def start() -> None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."
         raise SystemExit(message)
     keys = keyring(settings)
-    reactor = start_reactions(settings, settings.database_url, settings.redis_url, keys)
     found = Services(settings.database_url, settings.redis_url, keys, settings.broker_url)
-    run_worker(found, reactor.wake_publisher, posting(settings))
-    start_conductor(found)
-    start_cleaning(settings, settings.database_url)
-    start_noting(settings, settings.database_url)
-    start_notary(settings, settings.database_url)
+    background = Kept("daybook.background", settings.database_url)
+    background.start()
+    run_worker(found, background.tell, posting(settings))
 
 
 def run_worker(found: Services, on_news: Callable[[], None], post_pages: Post = post_held) -> None:

@@ -1,6 +1,7 @@
 """Something that a worker does over and over, on a connection of its own, come what may."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -13,6 +14,8 @@ from reactions.reaction import masked
 
 TICK_SECONDS = 1.0
 FAILED_SECONDS = 5.0
+# News come in swarms: so long after the first one, most of a swarm is there.
+LINGER_SECONDS = 0.05
 # Also a session that the server ended because this process was frozen in a transaction.
 OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
@@ -23,9 +26,18 @@ class Duty:
     """The work, its connection, and what wakes it."""
 
     def __init__(
-        self, name: str, database_url: str, work: Callable[[Connection[TupleRow]], int]
+        self,
+        name: str,
+        database_url: str,
+        work: Callable[[Connection[TupleRow]], int],
+        *,
+        linger: float = LINGER_SECONDS,
     ) -> None:
-        """`work` does what is due, or a part of it, and returns how much that was."""
+        """`work` does what is due, or a part of it, and returns how much that was.
+
+        It begins `linger` seconds after it was woken.
+        """
+        self._linger = linger
         self.name = name
         self._database_url = database_url
         self._work = work
@@ -47,8 +59,8 @@ class Duty:
         while not stop.is_set():
             self._news.clear()
             try:
-                if not self._step_or_warn():
-                    self._news.wait(TICK_SECONDS)
+                if not self._step_or_warn() and self._news.wait(TICK_SECONDS):
+                    time.sleep(self._linger)
             except Exception:
                 log.exception("duty_failed", duty=self.name)
                 stop.wait(FAILED_SECONDS)

@@ -24,8 +24,6 @@ from reactions.reaction import Reaction
 from reactions.switched_on import REACTIONS
 from reactions.system_actor import SystemActor
 
-PUBLISHING = "events"
-
 
 class Reactor:
     """Does what is due, beside any number of other processes that do the same.
@@ -60,7 +58,8 @@ class Reactor:
         ]
         self._publisher = Publisher(stream) if stream else None
         if self._publisher:
-            self._duties.append(Duty(PUBLISHING, database_url, self._publisher.publish))
+            publishing = Duty("events", database_url, self._publisher.publish, linger=0)
+            self._duties.append(publishing)
 
     def _erasing(self, keys: Keyring) -> Reaction:
         folder = self._outlet if isinstance(self._outlet, MailFolder) else None
@@ -101,12 +100,6 @@ class Reactor:
         """Say that the log has grown; from any thread, returns at once."""
         for duty in self._duties:
             duty.wake()
-
-    def wake_publisher(self) -> None:
-        """Say so to what publishes alone: others may wait for it, and nobody for a mail."""
-        for duty in self._duties:
-            if duty.name == PUBLISHING:
-                duty.wake()
 
     def _send_mails(self, connection: Connection[TupleRow]) -> int:
         try:
