@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from psycopg import Connection, Error, errors
@@ -11,7 +12,7 @@ from psycopg.rows import TupleRow
 from event_store.event_types import UnknownEvent
 from event_store.reading import Unread
 from projections import pages as pages_of_the_log
-from projections.folding import Condemned, Folded, fold
+from projections.folding import TRANSIENT, Condemned, Folded, described, fold
 from projections.leases import CAREFUL_CRASHES, Crew, Lease, LeaseLost, joined
 from projections.pages import Item, Pages
 from projections.progress import tell
@@ -129,7 +130,7 @@ def post_some(
             return post_page(connection, projection, leases, pages)
         except LeaseLost:
             log.info("lease_lost", projection=projection.name)
-            crew.look_again(connection)
+            crew.look_again(connection, projection)
     return 0
 
 
@@ -157,11 +158,21 @@ def post_page(
             tell(connection, projection)
     except ProjectionFailed as failed:
         log.warning("projection_holds", projection=projection.name, reason=failed.reason)
-        partitions = [one.partition for one in group]
-        where = [projection.name, projection.version, side, partitions]
-        connection.execute(HELD_UP, [failed.reason, *where, failed.reason])
+        hold_up(connection, page, failed.reason)
+        raise
+    except (LeaseLost, *TRANSIENT):
+        raise
+    except Exception as error:
+        with suppress(Error):  # it may have been the connection's end
+            hold_up(connection, page, described(error))
         raise
     return step
+
+
+def hold_up(connection: Connection[TupleRow], page: "Page", reason: str) -> None:
+    """Note beside the checkpoints why a view waits; the next step forward takes it away."""
+    values = [*page.where, page.partitions, reason]
+    connection.execute(HELD_UP, [reason, *values])
 
 
 def write(connection: Connection[TupleRow], where: Where, folded: Folded) -> None:
@@ -190,7 +201,8 @@ class Page:
         self._connection, self._projection, self._group = connection, projection, group
         self._pages, self._side = pages, side
         self._after = group[0].position
-        self._where: Where = (projection.name, projection.version, side)
+        self.where: Where = (projection.name, projection.version, side)
+        self.partitions = [one.partition for one in group]
 
     def post(self, upto: int) -> int:
         """Post the events up to a position, or as many as can be; return the positions passed."""
@@ -247,13 +259,12 @@ class Page:
 
     def _commit(self, end: int, folded: Folded) -> int:
         """Write rows and checkpoint, both or neither, in one round trip."""
-        partitions = [one.partition for one in self._group]
         tokens = [one.token for one in self._group]
         try:
             with self._connection.pipeline(), self._connection.transaction():
-                move = [*self._where, partitions, tokens, self._after, end]
+                move = [*self.where, self.partitions, tokens, self._after, end]
                 self._connection.execute(MOVE, move, prepare=True)
-                write(self._connection, self._where, folded)
+                write(self._connection, self.where, folded)
         except Error as error:
             if error.sqlstate == FENCED:
                 raise LeaseLost(str(error)) from error
@@ -287,7 +298,7 @@ class Page:
         """Post one event alone, after noting that it is being tried: workers have died here."""
         if not news(self._connection, self._after):
             return 0
-        with on_the_try(self._connection, self._where, self._group) as verdict:
+        with on_the_try(self._connection, self.where, self._group) as verdict:
             end, items = self._pages.next(self._connection, self._projection, self._after, upto)
             end, items = self._before_unknown(end, items)
             if verdict is None or not items:

@@ -211,9 +211,14 @@ class Crew:
             self._share(connection)
             self._beaten_at = time.monotonic()
 
-    def look_again(self, connection: Connection[TupleRow]) -> None:
-        """Learn what has changed about the partitions, without saying that this worker is alive."""
+    def look_again(self, connection: Connection[TupleRow], projection: Projection) -> None:
+        """Forget what was known of a view's partitions and learn it anew: some of it was wrong.
+
+        Even under a token that is still valid: who did not hear of a commit has an old position.
+        To be called by whoever posts the view. Does not say that this worker is alive.
+        """
         with self._lock:
+            self._leases.pop((projection.name, projection.version, self._side), None)
             self._share(connection)
 
     def leases(self, projection: Projection, side: Side = "live") -> list[Lease]:

@@ -219,7 +219,7 @@ class Labour:
         except LOST as lost:
             log.info("rebuild_lost", projection=job.name, error=str(lost).strip())
             self._builders.pop(job.name, None)
-            self._crew.beat(self._beating)
+            self._crew.look_again(self._beating, projection)
             return False
         except (Stumbled, ProjectionFailed, *UNFIT) as error:
             fail(connection, projection, job, str(error))

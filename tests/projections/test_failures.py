@@ -235,6 +235,26 @@ def test_a_view_that_fails_everywhere_stands_still_instead(
     assert len(everything(database_url)["orders_v1"]) == 20
 
 
+def test_a_view_that_fails_for_no_event_s_sake_says_so_until_it_goes_on(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(database_url, many_orders(3))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the program is broken")
+
+    with connect(database_url, name="test") as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr("projections.engine.write", broken)
+            with pytest.raises(RuntimeError):
+                catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
+        [stands] = [one for one in statuses(connection) if one.name == "orders"]
+        assert stands.failure == "RuntimeError: the program is broken"
+        catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
+        [stands] = [one for one in statuses(connection) if one.name == "orders"]
+        assert (stands.failure, stands.events) == (None, 0)
+
+
 def test_the_worker_that_holds_a_key_learns_of_its_retry(database_url: str) -> None:
     """Otherwise it would go on to keep back what waits for nothing any more."""
     append(database_url, STORY)

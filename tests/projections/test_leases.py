@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -144,6 +145,21 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.2)
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_did_not_hear_that_its_page_was_committed_learns_of_it(
+    database_url: str,
+) -> None:
+    """Its connection broke after the commit: it has the token still, and an older position."""
+    append(database_url, many_orders(6))
+    with worker(database_url) as (connection, crew), connect(database_url, name="x") as broken:
+        unheard = [replace(one) for one in crew.leases(ORDERS)]
+        assert post_page(broken, ORDERS, unheard, Pages([ORDERS])) == 6
+        append(database_url, many_orders(2, first=10))
+        post_held(connection, ORDERS, crew, Pages([ORDERS]))
+        assert position_of(database_url, ORDERS) == 8
+        assert len(stored(connection, orders.ORDERS)) == 8
 
 
 def test_a_paused_view_stands_still_and_no_page_under_way_is_committed(database_url: str) -> None:

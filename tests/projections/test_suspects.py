@@ -10,6 +10,7 @@ import pytest
 from psycopg import OperationalError
 
 from event_store.connections import connect
+from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
 from projections import orders, products, suspects
 from projections.engine import post_page
@@ -17,9 +18,10 @@ from projections.failures import failures
 from projections.leases import Crew
 from projections.pages import Pages
 from projections.projection import Projection, Rows
+from projections.rebuild import Labour, start, unfinished
 from tests.event_store.outages import folder, server_in  # noqa: F401 - a fixture
 from tests.projections.given import STORY, append, many_orders, stored
-from tests.projections.test_leases import started, until
+from tests.projections.test_leases import until
 
 ORDERS = orders.PROJECTION
 PRODUCTS = products.PROJECTION
@@ -198,30 +200,15 @@ def test_a_crash_of_postgres_is_no_worker_s_death(folder: Iterator[None]) -> Non
         assert parked(server.url) == []
 
 
-# A builder that dies at an event so many times, and then does not.
-BUILDER = """
-    import os, sys
-    from dataclasses import replace
-    from event_store.connections import connect
-    from projections import orders, suspects
-    from projections.rebuild import RebuildRunning, carry_out, start, unfinished_of
-
-    suspects.PAUSE_SECONDS = 0.01
-    dies_at = int(sys.argv[2])
-
-    def fold(rows, recorded):
-        if recorded.position == dies_at:
-            os._exit(9)
-        orders.fold(rows, recorded)
-
-    deadly = replace(orders.PROJECTION, fold=fold)
-    with connect(sys.argv[1], name="victim") as connection:
-        try:
-            job = start(connection, deadly, on_failure="park")
-        except RebuildRunning:
-            job = unfinished_of(connection, "orders")
-        carry_out(connection, deadly, job, lambda *_: None)
-"""
+def builds(database_url: str, projection: Projection) -> None:
+    """Take over what a builder held and build until its end or that of the rebuild."""
+    with connect(database_url, name="build") as one, connect(database_url, name="beat") as beating:
+        crew = Crew([projection], "building")
+        crew.beat(beating)
+        at_work = Labour({projection.name: projection}, crew, beating, NO_KEYS)
+        while unfinished(one):
+            at_work.step(one)
+        crew.leave(beating)
 
 
 @pytest.mark.parametrize(
@@ -231,11 +218,11 @@ def test_a_builder_s_deaths_are_laid_to_an_event_in_the_same_way(
     database_url: str, deaths: list[int], expected: list[int]
 ) -> None:
     append(database_url, many_orders(6))
-    for position in deaths:
-        with started(BUILDER, database_url, str(position)) as builder:
-            assert builder.wait(30) == 9
-    with started(BUILDER, database_url, str(expected[0] if expected else 0)) as builder:
-        assert builder.wait(30) == 0
-    assert parked(database_url) == expected
     with connect(database_url, name="test") as connection:
+        start(connection, ORDERS, on_failure="park")
+        for position in deaths:
+            with pytest.raises(Killed):
+                builds(database_url, doing(Killed(), position))
+        builds(database_url, doing(Killed(), expected[0]) if expected else ORDERS)
+        assert parked(database_url) == expected
         assert len(stored(connection, orders.ORDERS)) == 6 - len(expected)
