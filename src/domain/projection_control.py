@@ -190,23 +190,26 @@ def checked_reason(reason: str) -> str:
 
 def pause(control: ProjectionControl, asked: Asked) -> list[Event]:
     """Let the view stand still."""
+    known = parts(asked)
     if control.paused:
         raise AlreadyPaused
-    return [ProjectionPaused(*parts(asked))]
+    return [ProjectionPaused(*known)]
 
 
 def resume(control: ProjectionControl, asked: Asked) -> list[Event]:
     """Let the view follow the log again."""
+    known = parts(asked)
     if not control.paused:
         raise NotPaused
-    return [ProjectionResumed(*parts(asked))]
+    return [ProjectionResumed(*known)]
 
 
 def rebuild(control: ProjectionControl, asked: Asked, how: HowToRebuild) -> list[Event]:
     """Make the view anew; one rebuild at a time."""
-    check_not_rebuilding(control)
+    known = parts(asked)
     checked_throttle(how.throttle)
-    return [ProjectionRebuildRequested(*parts(asked), how)]
+    check_not_rebuilding(control)
+    return [ProjectionRebuildRequested(*known, how)]
 
 
 # A new release may begin a rebuild by itself, so whether there is one is not known here: what is
@@ -230,14 +233,16 @@ def cancel(asked: Asked) -> list[Event]:
 
 def roll_back(control: ProjectionControl, asked: Asked) -> list[Event]:
     """Read the tables from before the last swap again."""
+    known = parts(asked)
     check_not_rebuilding(control)
-    return [ProjectionRollbackRequested(*parts(asked))]
+    return [ProjectionRollbackRequested(*known)]
 
 
 def prune(control: ProjectionControl, asked: Asked) -> list[Event]:
     """Drop the tables that were kept for a rollback."""
+    known = parts(asked)
     check_not_rebuilding(control)
-    return [ProjectionPruneRequested(*parts(asked))]
+    return [ProjectionPruneRequested(*known)]
 
 
 def retry_failures(asked: Asked, position: int | None) -> list[Event]:
