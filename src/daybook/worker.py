@@ -39,6 +39,9 @@ TICK_SECONDS = 1.0
 STATEMENT_MS = 60_000
 # So soon the server ends the transaction of a process that is frozen in it, and others take over.
 IDLE = "3s"
+# Rows and checkpoint are lost together if the server dies within some tenths of a second, and are
+# posted again from the log, which is flushed. Waiting for the disk took a third of a view's delay.
+NO_FLUSH = {"synchronous_commit": "off"}
 # A thread that is at one page for so long is stuck, in a loop without end perhaps. Only the end of
 # this process stops it; that counts as a death, so that an event that does it again is parked.
 STUCK_SECONDS = 120.0
@@ -138,15 +141,16 @@ class Poster:
     def _connection(self) -> Connection[TupleRow]:
         connection: Connection[TupleRow] | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            self._local.connection = connection = self._connect("daybook worker")
+            self._local.connection = connection = self._connect("daybook worker", **NO_FLUSH)
         return connection
 
-    def _connect(self, name: str) -> Connection[TupleRow]:
+    def _connect(self, name: str, **more: str) -> Connection[TupleRow]:
         return connect(
             self._database_url,
             name=name,
             statement_ms=STATEMENT_MS,
             idle_in_transaction_session_timeout=IDLE,
+            **more,
         )
 
     def close(self) -> None:
