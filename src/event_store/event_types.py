@@ -21,7 +21,7 @@ from domain import (
 )
 from domain.personal import personal_fields
 from event_store.privacy.tokens import Damaged
-from event_store.upcasters import SEALED_BEFORE, UPCASTERS, Upcaster
+from event_store.upcasters import SEALED_BEFORE, UPCASTERS, Upcaster, encrypted_from_here_on
 
 Event = (
     administrators.Event
@@ -176,6 +176,14 @@ class EventTypes:
         """Return the stored names of some events, each once."""
         wanted = set(kinds)
         return sorted({name for (name, _), kind in self.stored_as.items() if kind in wanted})
+
+    def read_alike(self, kind: type[Event]) -> tuple[str, list[int]]:
+        """Return an event's name, and the versions that differ in what is encrypted alone."""
+        name, newest = self._keys[kind]
+        versions = [newest]
+        while self.upcasters.get((name, versions[-1] - 1)) is encrypted_from_here_on:
+            versions.append(versions[-1] - 1)
+        return name, versions
 
 
 def opening(decoder: "msgspec.json.Decoder[Event]", fields: Sequence[str]) -> Reader:

@@ -5,11 +5,15 @@ earlier stretch are read back. That the most have not is known where each stream
 which no first event can find; elsewhere by a filter of fixed size, which is never wrong in the
 other direction. Rows and checkpoint are written in one transaction, so what is killed goes on from
 the last stretch.
+
+What adds up is shared in another way while it is folded: by stripes of the log, which Postgres adds
+to whatever rows they concern, so that no event is read twice. A position means the same: everything
+up to it is done, of those stripes that go by a partition's number.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from psycopg import Connection, Error
 from psycopg.rows import TupleRow
@@ -21,6 +25,7 @@ from event_store.reading import Unread
 from projections.copying import copy_rows
 from projections.engine import FENCED, MOVE
 from projections.folding import Planned, plan
+from projections.jobs import is_striped
 from projections.leases import Lease, LeaseLost
 from projections.pages import Item
 from projections.projection import (
@@ -34,10 +39,13 @@ from projections.projection import (
     share_of,
 )
 from projections.row_sql import read_rows, write_rows
+from projections.sums_sql import Addition, Stretch, add_up
 
 MOST_ROWS = 20_000
 MOST_SECONDS = 2.0
 PAGE = 5_000
+STRIPE = 25_000
+MOST_ADDED_UP = 8 * STRIPE
 FILTER_BITS = 1 << 25  # 4 MiB; of a million rows, one in a thousand is looked for in vain
 
 
@@ -72,11 +80,18 @@ class Filter:
 class Builder:
     """Builds the partitions that one worker holds under one set of tokens."""
 
-    def __init__(self, projection: Projection, group: Sequence[Lease], keys: Keyring) -> None:
-        """Take on partitions that stand at one position; past 0, somebody has built before."""
+    def __init__(
+        self, projection: Projection, group: Sequence[Lease], keys: Keyring, *, striped: bool
+    ) -> None:
+        """Take on partitions that stand at one position; past 0, somebody has built before.
+
+        `striped`: sums are shared by stripes of the log, as whoever else builds the view does.
+        """
         self.tokens = {one.partition: one.token for one in group}
         self._projection, self._group, self._keys = projection, group, keys
         self._held = frozenset(self.tokens)
+        self._striped = striped
+        self._names = projection.other_names if striped else projection.event_names
         self._own = isinstance(projection.needs, OwnRow)
         self._share = share_of(self._held) if self._own else None
         self._filter = None if self._own or group[0].position else Filter()
@@ -95,6 +110,10 @@ class Builder:
         Raises `Stumbled` and `LeaseLost`; then this builder knows nothing any more.
         """
         before = position = self.position
+        if self._striped:
+            target = min(target, before + MOST_ADDED_UP)
+        if not self._names:
+            position = target
         ends = time.monotonic() + MOST_SECONDS
         while position < target and time.monotonic() < ends and self._size() < MOST_ROWS:
             position = self._page(connection, position, target)
@@ -105,9 +124,8 @@ class Builder:
         return sum(map(len, self._known.values()))
 
     def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
-        names = self._projection.event_names
         upto, items = reading.page_from(
-            connection, after, target, names, PAGE, self._keys, self._share
+            connection, after, target, self._names, PAGE, self._keys, self._share
         )
         planned, simple = plan(self._projection, self._held, items)
         if not simple:
@@ -151,8 +169,13 @@ class Builder:
         try:
             with connection.transaction():
                 connection.execute(MOVE, move)
+                if is_striped(connection, self._projection) != self._striped:
+                    raise LeaseLost(self._projection.name)
                 for table, rows in self._rows.written():
                     self._write_table(connection, table, rows)
+                if self._striped:
+                    mine = stripes(self.position, position, self._held)
+                    add_up(connection, Addition(self._projection, mine), "building")
         except Error as error:
             if error.sqlstate == FENCED:
                 raise LeaseLost(str(error)) from error
@@ -190,6 +213,15 @@ class Builder:
         self._rows = Rows()
         self._known.clear()
         self._stored.clear()
+
+
+def stripes(after: int, upto: int, partitions: Container[int]) -> list[Stretch]:
+    """Return those stripes of a stretch of the log that go by the numbers of some partitions."""
+    return [
+        (max(after, number * STRIPE), min(upto, (number + 1) * STRIPE))
+        for number in range(after // STRIPE, (upto - 1) // STRIPE + 1)
+        if number % PARTITIONS in partitions
+    ]
 
 
 def place_of(table: Table, key: Key) -> object:

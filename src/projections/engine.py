@@ -19,6 +19,7 @@ from projections.progress import tell
 from projections.projection import Projection
 from projections.row_sql import write_rows
 from projections.sides import Side
+from projections.sums_sql import Addition, add_up, can_add
 from projections.suspects import AnotherIsTried, Where, news, on_the_try
 
 __all__ = ["Pages", "ProjectionFailed", "behind", "catch_up", "post_held", "post_page", "post_some"]
@@ -26,6 +27,7 @@ __all__ = ["Pages", "ProjectionFailed", "behind", "catch_up", "post_held", "post
 # Events that come in a flood are cheaper by the page: so many at once, and the next page may grow.
 MANY = 150
 LINGER_SECONDS = 0.05
+MOST_ADDED_UP = 10_000
 MOST_FAILING_KEYS = 1_000
 ATTEMPTS = 5
 FIRST_PAUSE = 0.05
@@ -153,7 +155,7 @@ def post_page(
     upto = min([lowest + pages_of_the_log.PAGE, *others])
     page = Page(connection, projection, group, pages, side)
     try:
-        step = page.post(upto)
+        step = page.add_up(min([lowest + MOST_ADDED_UP, *others])) or page.post(upto)
         if step and side == "live":
             tell(connection, projection)
     except ProjectionFailed as failed:
@@ -179,6 +181,8 @@ def write(connection: Connection[TupleRow], where: Where, folded: Folded) -> Non
     """Write what a page came to; part of a transaction that has made sure of the partitions."""
     for table, rows in folded.written:
         write_rows(connection, table, rows, where[2])
+    if folded.to_add is not None:
+        add_up(connection, folded.to_add, where[2])
     for one in folded.failing:
         values = [one.partition, one.key, one.position, one.error, one.traceback]
         connection.execute(FAIL, [*where, *values])
@@ -203,6 +207,29 @@ class Page:
         self._after = group[0].position
         self.where: Where = (projection.name, projection.version, side)
         self.partitions = [one.partition for one in group]
+
+    def add_up(self, upto: int) -> int:
+        """Let Postgres add many events up, and return the positions passed; 0 if that cannot be.
+
+        Then they are folded: what is wrong with which event is found there.
+        """
+        end = min(upto, self._pages.head)
+        if (
+            end - self._after < pages_of_the_log.ADDED_UP
+            or not can_add(self._connection, self._projection, self.partitions)
+            or any(one.parked or one.crashes for one in self._group)
+        ):
+            return 0
+        others = self._pages.others(self._connection, self._projection, self._after, end)
+        folded = self._fold(others, {})
+        if folded.failing or folded.parked or any(isinstance(one, Unread) for one in others):
+            return 0
+        folded.to_add = Addition(self._projection, [(self._after, end)], self.partitions)
+        try:
+            return self._commit(end, folded)
+        except (*UNFIT, *COLLIDED) as error:
+            log.info("not_added_up", projection=self._projection.name, error=described(error))
+            return 0
 
     def post(self, upto: int) -> int:
         """Post the events up to a position, or as many as can be; return the positions passed."""

@@ -29,6 +29,7 @@ from projections.projection import (
 )
 from projections.row_sql import read_rows
 from projections.sides import Side
+from projections.sums_sql import Addition
 
 # Not the event's fault: the page is tried again.
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, MemoryError)
@@ -52,12 +53,13 @@ class Failing:
 
 @dataclass
 class Folded:
-    """What a page comes to: rows to write, and events to keep back."""
+    """What a page comes to: rows to write, events to keep back, and what Postgres has to add up."""
 
     rows: Rows
     written: list[tuple[Table, list[Row]]] = field(default_factory=list)
     failing: list[Failing] = field(default_factory=list)
     parked: list[tuple[int, str, int]] = field(default_factory=list)
+    to_add: Addition | None = None
 
 
 Planned = tuple[Item, list[Place]]

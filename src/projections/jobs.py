@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from psycopg import Connection, errors
+from psycopg import Connection, Rollback, errors
 from psycopg.rows import TupleRow
 
 from event_store import reading
 from projections.comparing import Comparison
+from projections.leases import Lease
 from projections.new_tables import drop_tables, make_tables
 from projections.projection import PARTITIONS, Projection
 from projections.swapping import forget
@@ -28,8 +29,8 @@ OnFailure = Literal["stop", "park"]
 
 INSERT = """
 insert into projection_rebuilds
-       (name, version, state, dry_run, hold, on_failure, throttle, target, indexes)
-values (%s, %s, 'folding', %s, %s, %s, %s, %s, %s::jsonb)
+       (name, version, state, dry_run, hold, on_failure, throttle, target, indexes, striped)
+values (%s, %s, 'folding', %s, %s, %s, %s, %s, %s::jsonb, %s)
 returning id
 """
 
@@ -38,10 +39,25 @@ CHECKPOINTS = """
 insert into projection_checkpoints (name, version, side, token, partition)
 select %s, %s, 'building', %s::bigint * 1000000, n from generate_series(0, %s - 1) n
 """
+TOKENS_A_JOB = 1_000_000
+
+IS_STRIPED = """
+select striped from projection_rebuilds where name = %s and version = %s and finished_at is null
+"""
+
+FROM_THE_START = """
+update projection_checkpoints set position = 0, token = token + 1, crashes = 0
+ where name = %s and version = %s and side = 'building'
+"""
+
+BY_KEY = """
+update projection_rebuilds set striped = false
+ where id = %s and striped and state = 'folding' and finished_at is null
+"""
 
 JOBS = """
 select r.id, r.name, r.version, r.state, r.dry_run, r.hold, r.on_failure, r.throttle,
-       r.started_at, r.finished_at,
+       r.striped, r.started_at, r.finished_at,
        coalesce(c.position, case when r.state = 'done' then r.target else 0 end) as position,
        r.target,
        extract(epoch from coalesce(r.finished_at, clock_timestamp()) - r.started_at)::float8,
@@ -69,7 +85,10 @@ class RebuildRunning(Exception):  # noqa: N818 - reads as what was found
 
 
 class Rebuild(msgspec.Struct, frozen=True):
-    """A rebuild, under way or finished. `rows` are those of each table, live and new."""
+    """A rebuild, under way or finished. `rows` are those of each table, live and new.
+
+    `striped`: its builders share the log in stripes, which Postgres adds up.
+    """
 
     id: int
     name: str
@@ -79,6 +98,7 @@ class Rebuild(msgspec.Struct, frozen=True):
     hold: bool
     on_failure: OnFailure
     throttle: float
+    striped: bool
     started_at: datetime
     finished_at: datetime | None
     position: int
@@ -123,7 +143,8 @@ def start(  # noqa: PLR0913 - what may be asked of a rebuild, each by its name
         with connection.transaction():
             of = [projection.name, projection.version]
             target = reading.head(connection)
-            row = connection.execute(INSERT, [*of, *options, target, "[]"]).fetchone()
+            striped = projection.sums is not None
+            row = connection.execute(INSERT, [*of, *options, target, "[]", striped]).fetchone()
             assert row is not None  # noqa: S101 - what is inserted has an id
             forget(connection, projection, "building")
             indexes = msgspec.json.encode(make_tables(connection, projection)).decode()
@@ -133,6 +154,31 @@ def start(  # noqa: PLR0913 - what may be asked of a rebuild, each by its name
         message = f"Projection {projection.name} is being rebuilt already."
         raise RebuildRunning(message) from None
     return find(connection, row[0])
+
+
+def is_striped(connection: Connection[TupleRow], projection: Projection) -> bool:
+    """Tell whether the unfinished rebuild is shared by stripes of the log."""
+    values = [projection.name, projection.version]
+    row = connection.execute(IS_STRIPED, values, prepare=True).fetchone()
+    return bool(row and row[0])
+
+
+def fold_by_key(connection: Connection[TupleRow], projection: Projection, job: Rebuild) -> None:
+    """Let a rebuild begin anew and fold event by event: something in the log cannot be added up.
+
+    Nobody can write any more what was read before.
+    """
+    with connection.transaction():
+        connection.execute(FROM_THE_START, [projection.name, projection.version])
+        if connection.execute(BY_KEY, [job.id]).rowcount == 0:
+            raise Rollback  # somebody else has seen to it
+        for table in projection.tables:
+            connection.execute(f"truncate building.{table.name}".encode())
+
+
+def holds(job: Rebuild, lease: Lease) -> bool:
+    """Tell whether a lease is one of a job, and not of one before or after it."""
+    return lease.token // TOKENS_A_JOB == job.id
 
 
 def cancel(connection: Connection[TupleRow], projection: Projection) -> Rebuild:

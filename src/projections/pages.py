@@ -15,6 +15,7 @@ from projections.projection import Projection
 
 PAGE = 2_000
 PAGES_KEPT = 3
+ADDED_UP = 2_000  # so many events, where they are sums, are cheaper added up by Postgres
 SHARING_SECONDS = 0.5
 
 Item = Recorded | Unread
@@ -33,6 +34,17 @@ class Pages:
         self._names = sorted({name for one in projections for name in one.event_names})
         self._kept: OrderedDict[int, Read] = OrderedDict()
         self._lock = threading.Lock()
+        self.head = 0  # where the log was seen to end when there was last much to read
+
+    def others(
+        self, connection: Connection[TupleRow], projection: Projection, after: int, upto: int
+    ) -> list[Item]:
+        """Return the events in (after, upto] that a projection does not add up but listens to."""
+        if not projection.other_names:
+            return []
+        most = upto - after + 1
+        names = projection.other_names
+        return reading.page_from(connection, after, upto, names, most, self._keys)[1]
 
     def read(
         self, connection: Connection[TupleRow], projection: Projection, after: int, upto: int
@@ -62,6 +74,8 @@ class Pages:
             return kept
         most = upto - after + 1
         read = reading.page_from(connection, after, upto, self._names, most, self._keys)
+        if read[0] - after >= ADDED_UP:
+            self.head = reading.head(connection)
         if read[0] > after:
             self._kept[after] = read
             if len(self._kept) > PAGES_KEPT:

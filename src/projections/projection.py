@@ -1,7 +1,6 @@
 """What a projection declares: tables, events, the rows that an event needs, and how to fold it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,75 +12,27 @@ from sqlalchemy import Table
 from event_store.event_types import Event, names_of
 from event_store.reading import Share
 from event_store.records import Recorded
+from projections.rows import Key, Place, Row, Rows, key_columns, key_of
+from projections.sums import Sums
 
-Row = dict[str, Any]
-Key = tuple[Any, ...]
-Place = tuple[Table, Key]
+__all__ = [
+    "PARTITIONS",
+    "Key",
+    "OwnRow",
+    "Place",
+    "Projection",
+    "Row",
+    "Rows",
+    "fold_page",
+    "key_columns",
+    "key_index",
+    "key_of",
+    "partition_of",
+    "share_of",
+]
 
 # As many workers can share the posting of one view; a migration makes as many checkpoints.
 PARTITIONS = 4
-
-
-class Rows:
-    """The rows that a page of events reads and writes, in memory, by table and primary key."""
-
-    def __init__(self) -> None:
-        self._rows: dict[Table, dict[Key, Row | None]] = {}
-        self._dirty: dict[Table, dict[Key, Row | None]] = {}
-
-    def load(self, table: Table, rows: Iterable[Row]) -> None:
-        """Take over rows as the database has them."""
-        for row in rows:
-            self._rows.setdefault(table, {})[key_of(table, row)] = row
-
-    def find(self, table: Table, *key: Any) -> Row | None:
-        """Return a row to look at, None if there is none."""
-        return self._rows.get(table, {}).get(key)
-
-    def change(self, table: Table, *key: Any) -> Row:
-        """Return a row to change in place; `LookupError` if there is none."""
-        row = self.find(table, *key)
-        if row is None:
-            message = f"{table.name} has no row {key}"
-            raise LookupError(message)
-        self._dirty.setdefault(table, {})[key] = row
-        return row
-
-    def put(self, table: Table, row: Row) -> None:
-        """Add a row, or replace the one with its key."""
-        key = key_of(table, row)
-        self._rows.setdefault(table, {})[key] = row
-        self._dirty.setdefault(table, {})[key] = row
-
-    def written(self) -> Iterator[tuple[Table, list[Row]]]:
-        """Yield what has to be written, table by table."""
-        for table, rows in self._dirty.items():
-            yield table, [row for row in rows.values() if row is not None]
-
-    def settle(self) -> None:
-        """Say that what had to be written has been."""
-        self._dirty.clear()
-
-    def all(self, table: Table) -> list[Row]:
-        """Return all rows that are here, in the order of their keys."""
-        rows = self._rows.get(table, {})
-        return [row for key in sorted(rows) if (row := rows[key]) is not None]
-
-    def copies(self, places: Iterable[Place]) -> list[tuple[Place, Row | None, bool]]:
-        """Return how rows are now, for `restore` to bring back."""
-        return [
-            ((table, key), deepcopy(self.find(table, *key)), key in self._dirty.get(table, ()))
-            for table, key in places
-        ]
-
-    def restore(self, copies: Iterable[tuple[Place, Row | None, bool]]) -> None:
-        """Let rows be as they were when they were copied."""
-        for (table, key), row, dirty in copies:
-            self._rows.setdefault(table, {})[key] = row
-            if dirty:
-                self._dirty[table][key] = row
-            else:
-                self._dirty.get(table, {}).pop(key, None)
 
 
 @dataclass(frozen=True)
@@ -108,6 +59,8 @@ class Projection:
     `key` is the column, part of each table's primary key, that rows are spread over partitions by
     and kept back by when an event cannot be applied: a row is never changed for the sake of a row
     with another key.
+
+    `sums`: one of the tables is nothing but sums; then `needs` and `fold` use it too.
     """
 
     name: str
@@ -117,12 +70,18 @@ class Projection:
     key: str
     needs: Callable[[Recorded], Iterable[Place]]
     fold: Callable[[Rows, Recorded], None]
+    sums: Sums | None = None
     event_names: Sequence[str] = field(init=False)
     event_types: frozenset[type[Event]] = field(init=False)
+    other_names: Sequence[str] = field(init=False)
+    """Of events that are not entered in the sums."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "event_names", tuple(names_of(self.events)))
         object.__setattr__(self, "event_types", frozenset(self.events))
+        summed = frozenset(self.sums.names if self.sums else ())
+        others = tuple(name for name in self.event_names if name not in summed)
+        object.__setattr__(self, "other_names", others)
 
 
 def partition_of(value: Any) -> int:
@@ -142,17 +101,6 @@ def share_of(partitions: Iterable[int]) -> Share | None:
 def key_index(projection: Projection, table: Table) -> int:
     """Return where in a table's primary key the projection's key stands."""
     return key_columns(table).index(projection.key)
-
-
-@cache
-def key_columns(table: Table) -> tuple[str, ...]:
-    """Return the names of a table's primary key."""
-    return tuple(column.name for column in table.primary_key)
-
-
-def key_of(table: Table, row: Row) -> Key:
-    """Return the primary key of a row."""
-    return tuple([row[name] for name in key_columns(table)])
 
 
 def fold_page(projection: Projection, rows: Rows, page: Iterable[Recorded]) -> Rows:

@@ -21,7 +21,7 @@ from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.building import Builder, Stumbled
 from projections.comparing import compare, counted, summed
 from projections.engine import UNFIT, ProjectionFailed, post_page
-from projections.folding import skips
+from projections.folding import described, skips
 from projections.jobs import (
     OnFailure,
     Rebuild,
@@ -30,6 +30,8 @@ from projections.jobs import (
     cancel,
     end,
     find,
+    fold_by_key,
+    holds,
     note,
     rebuilds,
     start,
@@ -38,7 +40,7 @@ from projections.jobs import (
     unfinished,
     unfinished_of,
 )
-from projections.leases import BEAT_SECONDS, Crew, Lease, LeaseLost, joined
+from projections.leases import BEAT_SECONDS, CAREFUL_CRASHES, Crew, Lease, LeaseLost, joined
 from projections.pages import PAGE, Pages
 from projections.progress import tell
 from projections.projection import Projection
@@ -210,7 +212,7 @@ class Labour:
         return False
 
     def _step(self, connection: Connection[TupleRow], projection: Projection, job: Rebuild) -> bool:
-        leases = self._crew.leases(projection, "building")
+        leases = [one for one in self._crew.leases(projection, "building") if holds(job, one)]
         if not leases:
             self._crew.beat_if_due(self._beating)
             return False
@@ -265,13 +267,20 @@ class Labour:
         target = min([job.target, *others])
         builder = self._builders.get(job.name)
         if builder is None or builder.tokens != {one.partition: one.token for one in group}:
-            builder = self._builders[job.name] = Builder(projection, group, self._keys)
+            builder = Builder(projection, group, self._keys, striped=job.striped)
+            self._builders[job.name] = builder
         try:
-            if any(one.parked or one.crashes for one in group):
+            if job.striped and any(one.crashes >= CAREFUL_CRASHES for one in group):
+                fold_by_key(connection, projection, job)
+            elif not job.striped and any(one.parked or one.crashes for one in group):
                 self._park(connection, projection, group)
             else:
                 builder.stretch(connection, target)
         except (Stumbled, *UNFIT) as error:
+            if job.striped:
+                log.info("not_added_up", projection=job.name, error=described(error))
+                fold_by_key(connection, projection, job)
+                return True
             position = error.position if isinstance(error, Stumbled) else -1
             if job.on_failure == "stop" and not skips(connection, projection, [position]):
                 raise

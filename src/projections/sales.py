@@ -4,9 +4,8 @@ Money is kept apart by currency. An order's revenue is its total, which was roun
 a product is the exact sum of its lines, which was not.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, date
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -27,14 +26,14 @@ from domain import order
 from event_store.event_types import Event
 from event_store.records import Recorded
 from projections.listing import Filter, as_is
-from projections.projection import Key, Row, Rows, key_columns
+from projections.sums import ONCE, Entry, Fact, Sums
 
-EVENTS: list[type[Event]] = [
-    order.OrderPlaced,
-    order.OrderImported,
-    order.OrderCancelled,
-    order.OrderRefunded,
-]
+ENTRIES: dict[type[Event], Entry] = {
+    order.OrderPlaced: Entry(1),
+    order.OrderImported: Entry(1),
+    order.OrderCancelled: Entry(-1, "sale"),
+    order.OrderRefunded: Entry(-1, "sale", optional=True),
+}
 
 Booking = tuple[order.Sale, Literal[1, -1]]
 
@@ -51,32 +50,19 @@ def booking_of(recorded: Recorded) -> Booking | None:
     return None
 
 
-def day_of(sale: order.Sale) -> date:
-    """Return the day of a sale in UTC."""
-    return sale.placed_at.astimezone(UTC).date()
-
-
-def units_of(sale: order.Sale) -> int:
-    """Return how many pieces were sold."""
-    return sum(line.quantity for line in sale.lines)
-
-
 def counters() -> list[Column[Any]]:
     """Return the columns that every sales table adds up, by a key that ends in day and currency."""
     return [Column("orders", Integer), Column("units", BigInteger), Column("revenue", Numeric)]
 
 
-def enter(  # noqa: PLR0913 - a booking is these facts
-    rows: Rows, table: Table, key: Key, *, sign: int, units: int, revenue: Decimal
-) -> None:
-    """Add an order to the row with a key, or take it out (-1); the row is made if there is none."""
-    if rows.find(table, *key) is None:
-        nothing: Row = {"orders": 0, "units": 0, "revenue": Decimal()}
-        rows.put(table, dict(zip(key_columns(table), key, strict=True)) | nothing)
-    row = rows.change(table, *key)
-    row["orders"] += sign
-    row["units"] += sign * units
-    row["revenue"] += sign * revenue
+def sums_of_sales(table: Table, key: Mapping[str, Fact], *, units: Fact, revenue: Fact) -> Sums:
+    """Return what adds up to a sales table, whose key is a column with that of day and currency."""
+    day_and_currency = {
+        "day": Fact("placed_at", date),
+        "currency": Fact("total.currency", str),
+    }
+    adds: dict[str, Fact | Literal[1]] = {"orders": ONCE, "units": units, "revenue": revenue}
+    return Sums(table, ENTRIES, "lines", {**key, **day_and_currency}, adds)
 
 
 def period(table: Table) -> dict[str, Filter]:

@@ -1,6 +1,7 @@
 """Sales by customer: how many orders and units each customer bought, and for how much."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing
 from projections.projection import Place, Projection, Row, Rows
-from projections.sales import EVENTS, booking_of, counters, day_of, enter, period, summed, units_of
+from projections.sales import counters, period, summed, sums_of_sales
+from projections.sums import Fact, LineFact
 
 METADATA = MetaData()
 SALES = Table(
@@ -42,13 +44,19 @@ NAMES = Table(
 )
 
 
+SUMS = sums_of_sales(
+    SALES,
+    {"user_id": Fact("user_id", UUID)},
+    units=LineFact("quantity", int),
+    revenue=Fact("total.amount", Decimal),
+)
+
+
 def needs(recorded: Recorded) -> Iterable[Place]:
     """Name the row of a sale's customer and day, or of a user's name."""
-    if booking := booking_of(recorded):
-        sale, _ = booking
-        yield SALES, (sale.user_id, day_of(sale), sale.total.currency)
-    else:
-        yield NAMES, (recorded.stream_id,)
+    if type(recorded.event) in SUMS.entries:
+        return SUMS.needs(recorded)
+    return [(NAMES, (recorded.stream_id,))]
 
 
 def fold(rows: Rows, recorded: Recorded) -> None:
@@ -60,12 +68,8 @@ def fold(rows: Rows, recorded: Recorded) -> None:
             rows.change(NAMES, recorded.stream_id)["name"] = name
         case user.UserForgotten():
             rows.change(NAMES, recorded.stream_id)["name"] = FORGOTTEN
-    booking = booking_of(recorded)
-    if booking is None:
-        return
-    sale, sign = booking
-    key = (sale.user_id, day_of(sale), sale.total.currency)
-    enter(rows, SALES, key, sign=sign, units=units_of(sale), revenue=sale.total.amount)
+        case _:
+            SUMS.fold(rows, recorded)
 
 
 PROJECTION = Projection(
@@ -73,7 +77,7 @@ PROJECTION = Projection(
     version=1,
     tables=[SALES, NAMES],
     events=[
-        *EVENTS,
+        *SUMS.entries,
         user.UserRegistered,
         user.UserImported,
         user.UserRenamed,
@@ -82,6 +86,7 @@ PROJECTION = Projection(
     key="user_id",
     needs=needs,
     fold=fold,
+    sums=SUMS,
 )
 
 

@@ -1,7 +1,8 @@
 """Sales by day: how many orders and units were sold on each day, and for how much."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,11 +17,11 @@ from sqlalchemy import (
     select,
 )
 
-from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing
-from projections.projection import Place, Projection, Row, Rows
-from projections.sales import EVENTS, booking_of, counters, day_of, enter, period, units_of
+from projections.projection import Projection, Row
+from projections.sales import counters, period, sums_of_sales
+from projections.sums import Fact, LineFact
 
 SALES = Table(
     "sales_by_day_v1",
@@ -31,31 +32,19 @@ SALES = Table(
 )
 
 
-def needs(recorded: Recorded) -> Iterable[Place]:
-    """Name the row of a sale's day and currency."""
-    if booking := booking_of(recorded):
-        sale, _ = booking
-        yield SALES, (day_of(sale), sale.total.currency)
-
-
-def fold(rows: Rows, recorded: Recorded) -> None:
-    """Enter a sale, or take it out."""
-    booking = booking_of(recorded)
-    if booking is None:
-        return
-    sale, sign = booking
-    key = (day_of(sale), sale.total.currency)
-    enter(rows, SALES, key, sign=sign, units=units_of(sale), revenue=sale.total.amount)
-
+SUMS = sums_of_sales(
+    SALES, {}, units=LineFact("quantity", int), revenue=Fact("total.amount", Decimal)
+)
 
 PROJECTION = Projection(
     name="sales_by_day",
     version=1,
     tables=[SALES],
-    events=EVENTS,
+    events=list(SUMS.entries),
     key="day",
-    needs=needs,
-    fold=fold,
+    needs=SUMS.needs,
+    fold=SUMS.fold,
+    sums=SUMS,
 )
 
 

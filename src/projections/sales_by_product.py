@@ -1,6 +1,5 @@
 """Sales by product: how many orders and units of each product were sold, and for how much."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,12 +18,13 @@ from sqlalchemy import (
     select,
 )
 
-from domain import order, product
+from domain import product
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing
-from projections.projection import Key, Place, Projection, Row, Rows
-from projections.sales import EVENTS, booking_of, counters, day_of, enter, period, summed
+from projections.projection import Place, Projection, Row, Rows
+from projections.sales import counters, period, summed, sums_of_sales
+from projections.sums import LineFact
 
 METADATA = MetaData()
 SALES = Table(
@@ -44,22 +44,19 @@ NAMES = Table(
 )
 
 
+SUMS = sums_of_sales(
+    SALES,
+    {"product_id": LineFact("product_id", UUID)},
+    units=LineFact("quantity", int),
+    revenue=LineFact("amount", Decimal),
+)
+
+
 def needs(recorded: Recorded) -> Iterable[Place]:
     """Name the rows of a sale's products and day, or of a product's name."""
-    if booking := booking_of(recorded):
-        for key in lines_by_key(booking[0]):
-            yield SALES, key
-    else:
-        yield NAMES, (recorded.stream_id,)
-
-
-def lines_by_key(sale: order.Sale) -> dict[Key, list[order.Line]]:
-    """Return the lines of a sale by the row that they move."""
-    grouped: dict[Key, list[order.Line]] = defaultdict(list)
-    day, currency = day_of(sale), sale.total.currency
-    for line in sale.lines:
-        grouped[line.product_id, day, currency].append(line)
-    return grouped
+    if type(recorded.event) in SUMS.entries:
+        return SUMS.needs(recorded)
+    return [(NAMES, (recorded.stream_id,))]
 
 
 def fold(rows: Rows, recorded: Recorded) -> None:
@@ -69,24 +66,19 @@ def fold(rows: Rows, recorded: Recorded) -> None:
             rows.put(NAMES, {"product_id": recorded.stream_id, "sku": sku, "name": name})
         case product.ProductRenamed(name):
             rows.change(NAMES, recorded.stream_id)["name"] = name
-    booking = booking_of(recorded)
-    if booking is None:
-        return
-    sale, sign = booking
-    for key, lines in lines_by_key(sale).items():
-        units = sum(line.quantity for line in lines)
-        revenue = sum((line.amount for line in lines), Decimal())
-        enter(rows, SALES, key, sign=sign, units=units, revenue=revenue)
+        case _:
+            SUMS.fold(rows, recorded)
 
 
 PROJECTION = Projection(
     name="sales_by_product",
     version=1,
     tables=[SALES, NAMES],
-    events=[*EVENTS, product.ProductListed, product.ProductRenamed],
+    events=[*SUMS.entries, product.ProductListed, product.ProductRenamed],
     key="product_id",
     needs=needs,
     fold=fold,
+    sums=SUMS,
 )
 
 
