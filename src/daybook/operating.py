@@ -30,7 +30,7 @@ from daybook.views import connected
 from projections import operations
 from projections.engine import Pages, ProjectionFailed, catch_up
 from projections.operations import Operation
-from projections.rebuild import Rebuild, find, labour
+from projections.rebuild import Rebuild, find, labour, rebuilds
 from projections.status import workers
 from projections.switched_on import PROJECTIONS
 
@@ -134,7 +134,11 @@ async def ended(found: Services, projection: str, one: UUID, progress: Progress)
         while True:
             operation, job = await asyncio.to_thread(looked, connection, projection, one)
             show(progress, task, operation, job)
-            if operation.outcome is not None:
+            if operation.outcome is None:
+                over = is_held(job)
+            else:
+                over = await asyncio.to_thread(is_over, connection, operation)
+            if over:
                 progress.update(task, total=1, completed=1)
                 return Ended(operation, job, round(time.monotonic() - started, 2))
             await asyncio.sleep(LOOK_SECONDS)
@@ -143,11 +147,39 @@ async def ended(found: Services, projection: str, one: UUID, progress: Progress)
 def looked(
     connection: Connection[TupleRow], projection: str, one: UUID
 ) -> tuple[Operation, Rebuild | None]:
-    """Return a request as it is now, and its rebuild."""
+    """Return a request as it is now, and its rebuild: the one that it began, or swaps in."""
     operation = operations.operation(connection, projection, one)
     assert operation is not None  # noqa: S101 - it was appended
-    job = None if operation.rebuild_id is None else find(connection, operation.rebuild_id)
-    return operation, job
+    if operation.rebuild_id is not None:
+        return operation, find(connection, operation.rebuild_id)
+    if operation.action == "swap" and operation.outcome == "done":
+        return operation, next(iter(rebuilds(connection, projection, 1)), None)
+    return operation, None
+
+
+def is_over(connection: Connection[TupleRow], operation: Operation) -> bool:
+    """Tell whether a request that has ended is over: so must be the rebuild that it was about."""
+    if operation.action not in {"swap", "cancel"} or operation.outcome != "done":
+        return True
+    left = operations.waiting(connection, [operation.request.projection])
+    return all(one.position > operation.position for one in left)
+
+
+def is_held(job: Rebuild | None) -> bool:
+    """Tell whether a rebuild waits to be swapped in."""
+    return job is not None and job.state == "ready"
+
+
+def outcome(end: Ended) -> str:
+    """Return the word for what came of a request, also of one that has not ended."""
+    return end.operation.outcome or "held"
+
+
+def detail(end: Ended) -> str:
+    """Return what came of a request, or what is to be done about it."""
+    name = end.operation.request.projection
+    held = f"Next: `daybook projections swap {name}`, or `cancel {name}`."
+    return held if end.operation.outcome is None else end.operation.detail or ""
 
 
 def show(progress: Progress, task: TaskID, operation: Operation, job: Rebuild | None) -> None:
@@ -198,8 +230,8 @@ def told(ends: Iterable[Ended]) -> list[dict[str, object]]:
             "name": end.operation.request.projection,
             "action": end.operation.action,
             "operationId": str(end.operation.request.operation_id),
-            "outcome": end.operation.outcome,
-            "detail": end.operation.detail,
+            "outcome": outcome(end),
+            "detail": detail(end),
             "seconds": end.seconds,
             **rebuilt(end.rebuild),
         }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from daybook.migrate import migrate
@@ -30,15 +31,13 @@ def looks(settings: Settings, name: str, every: float | None) -> Iterator[list[S
         with connected(found.database_url) as connection:
             first, then = statuses(connection), time.monotonic()
             yield [one for one in standings(connection) if one.name in wanted]
-            while every is not None:
-                try:
+            with suppress(KeyboardInterrupt):
+                while every is not None:
                     time.sleep(every)
-                except KeyboardInterrupt:
-                    return
-                now, moment = statuses(connection), time.monotonic()
-                shown = standing_now(connection, first, now, moment - then)
-                first, then = now, moment
-                yield [one for one in shown if one.name in wanted]
+                    now, moment = statuses(connection), time.monotonic()
+                    shown = standing_now(connection, first, now, moment - then)
+                    first, then = now, moment
+                    yield [one for one in shown if one.name in wanted]
 
 
 def troubles(found: Sequence[Standing], limits: Limits) -> list[str]:

@@ -70,20 +70,17 @@ def status(
     Exit code 1 if one stands still or is further behind than it may be.
     """
     from daybook.overseeing import Limits, looks, troubles
-    from daybook.showing import as_object, status_tables
+    from daybook.showing import as_object, showing
 
     limits = Limits(max_lag_events, max_lag_seconds)
     wrong: list[str] = []
-    for found in looks(settings(), name, watch):
-        wrong = troubles(found, limits)
-        if as_json:
-            print_json({"projections": [as_object(one) for one in found], "troubles": wrong})
-        else:
-            if watch:
-                out.clear()
-            out.print(*status_tables(found), sep="\n")
-            for sentence in wrong:
-                typer.echo(sentence)
+    with showing(out, again=watch is not None) as show:
+        for found in looks(settings(), name, watch):
+            wrong = troubles(found, limits)
+            if as_json:
+                print_json({"projections": [as_object(one) for one in found], "troubles": wrong})
+            else:
+                show(found, wrong)
     if wrong:
         raise typer.Exit(WRONG)
 
@@ -121,7 +118,7 @@ def rebuild(
         bool, typer.Option("--dry-run", help="Only say what would change; nothing is swapped.")
     ] = False,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Build and compare, then wait for `swap`.")
+        bool, typer.Option("--hold", help="Only build and compare; `swap` swaps it in later.")
     ] = False,
     park: Annotated[
         bool, typer.Option("--park", help="Park events that cannot be applied, instead of ending.")
@@ -230,7 +227,7 @@ def prune(
 
 def ask(wishes: "list[Wish]", *, as_json: bool, must_be_equal: bool = False) -> None:
     """Ask, wait, and show what came of it; exit code 1 if something was not done."""
-    from daybook.operating import carried_out, is_equal, told
+    from daybook.operating import carried_out, is_equal, outcome, told
     from daybook.showing import ends_tables
 
     ends = carried_out(settings(), wishes, errors)
@@ -238,7 +235,7 @@ def ask(wishes: "list[Wish]", *, as_json: bool, must_be_equal: bool = False) -> 
         print_json({"projections": told(ends)})
     else:
         out.print(*ends_tables(ends), sep="\n")
-    wrong = [end for end in ends if end.operation.outcome != "done"]
+    wrong = [end for end in ends if outcome(end) not in {"done", "held"}]
     if wrong or (must_be_equal and not all(map(is_equal, ends))):
         raise typer.Exit(WRONG)
 

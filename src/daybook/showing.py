@@ -1,14 +1,18 @@
 """Tables of projections, operations and failures for people, and the same as JSON for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from api.read.camel import camelled
-from daybook.operating import Ended
+from daybook.operating import Ended, detail, outcome
 from projections.failures import Failure, FailureDetail
 from projections.projection import Projection
 from projections.rebuild import Rebuild
@@ -54,6 +58,29 @@ def status_tables(found: Sequence[Standing]) -> list[Table]:
     return [standing, posting]
 
 
+Show = Callable[[Sequence[Standing], Sequence[str]], None]
+"""Shows how projections stand, and what is wrong with them in sentences."""
+
+
+@contextmanager
+def showing(console: Console, *, again: bool) -> Iterator[Show]:
+    """Give what shows; `again`: each time in the place of the last, where there is a screen."""
+
+    def below(found: Sequence[Standing], troubles: Sequence[str]) -> None:
+        console.print(*status_tables(found), sep="\n")
+        for sentence in troubles:
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    def in_place(found: Sequence[Standing], troubles: Sequence[str]) -> None:
+        live.update(Group(*status_tables(found), *map(Text, troubles)), refresh=True)
+
+    if not (again and console.is_terminal):
+        yield below
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        yield in_place
+
+
 def state(one: Standing) -> str:
     """Return a projection's state, with how far a rebuild is."""
     if one.rebuild is None:
@@ -76,8 +103,8 @@ def ends_tables(ends: Sequence[Ended]) -> list[Table]:
     table = Table("Projection", "Action", "Outcome", "Seconds", "Detail")
     for end in ends:
         request = end.operation
-        row = (request.request.projection, request.action, str(request.outcome))
-        table.add_row(*row, f"{end.seconds:.1f}", request.detail or "")
+        row = (request.request.projection, request.action, outcome(end))
+        table.add_row(*row, f"{end.seconds:.1f}", detail(end))
     jobs = [end.rebuild for end in ends if end.rebuild and end.rebuild.rows]
     return [table, *([rows_table(jobs)] if jobs else []), *map(differences_table, different(jobs))]
 

@@ -76,6 +76,7 @@ __all__ = [
 
 IDLE_SECONDS = 0.1
 LIVE_SECONDS = 5.0
+REST_SECONDS = 0.5
 # The last three: somebody has cancelled it, swapped it in, or is at the same.
 LOST = (LeaseLost, NothingToSwap, errors.UndefinedTable, errors.SerializationFailure)
 Report = Callable[[int, int], None]
@@ -207,7 +208,7 @@ class Labour:
                 continue
             began = time.monotonic()
             if self._step(connection, projection, job):
-                time.sleep((time.monotonic() - began) * (1 / job.throttle - 1))
+                rest(connection, job, time.monotonic() - began)
                 return True
         return False
 
@@ -329,6 +330,18 @@ class Labour:
             conducting(connection, projection, conducts)
             note(connection, job.id, "state = %s", "swapping" if compared else "comparing")
         return True
+
+
+def rest(connection: Connection[TupleRow], job: Rebuild, worked: float) -> None:
+    """Sleep so long that the work took the job's share of the time; the share may change soon."""
+    began = time.monotonic()
+    while job.finished_at is None:
+        left = worked * (1 / job.throttle - 1) - (time.monotonic() - began)
+        if left <= 0:
+            return
+        time.sleep(min(left, REST_SECONDS))
+        if left > REST_SECONDS:
+            job = find(connection, job.id)
 
 
 def make_indexes(

@@ -1,12 +1,18 @@
 """The command line: help, exit codes, a sentence for what is wrong, JSON for programs."""
 
 import asyncio
+import fcntl
 import gzip
 import json
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +35,7 @@ from tests.commands.given import registered, working_on
 from tests.conftest import tampering
 from tests.daybook.conftest import Told, Typed
 from tests.event_store.given import keyring, rows
+from tests.stories.running import wait_until
 
 HEADER = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"
 LINES = [
@@ -305,6 +312,116 @@ def test_what_destroys_is_asked_about_first(typed: Typed) -> None:
     told = typed("projections", "rollback", "orders", "--yes")
     assert told.returncode == 1
     assert "refused" in told.stdout
+
+
+def the_end(told: Told) -> dict[str, Any]:
+    """Return what came of the one thing that was asked; typed in this process, logs precede it."""
+    assert told.returncode == 0, told
+    (end,) = json.loads(told.stdout.splitlines()[-1])["projections"]
+    assert isinstance(end, dict)
+    return end
+
+
+def test_what_is_held_is_looked_at_and_swapped_in_by_hand(
+    typed: Typed, database_url: str, orders: Path
+) -> None:
+    """No worker lives: each command does its part of the work by itself."""
+    assert typed("import", "orders", str(orders)).returncode == 0
+    change(database_url, "delete from orders_v1 where reference = 'A-1'")
+    (end,) = one_object(typed("projections", "rebuild", "orders", "--hold", "--json"))[
+        "projections"
+    ]
+    assert (end["outcome"], end["comparison"]["equal"]) == ("held", False)
+    assert end["rows"] == {"orders_v1": {"before": 1, "now": 2}}
+    assert "swap orders" in end["detail"]
+    (stands,) = one_object(typed("projections", "status", "orders", "--json"))["projections"]
+    assert (stands["state"], stands["rebuild"]["state"]) == ("rebuilding", "ready")
+    assert sentence(typed("projections", "rebuild", "orders"), 1).endswith("cancel it first.\n")
+    slower = the_end(typed("projections", "throttle", "orders", "20", "--json"))
+    assert slower["detail"] == "Builders work in 20 percent of the time."
+    assert rows(database_url, "select count(*) from orders_v1") == [(1,)]
+    assert the_end(typed("projections", "swap", "orders", "--json"))["rows"] == end["rows"]
+    assert rows(database_url, "select count(*) from orders_v1") == [(2,)]
+    back = typed("projections", "rollback", "orders", "--yes", "--reason", "it was right")
+    assert (back.returncode, "read again" in " ".join(back.stdout.split())) == (0, True)
+    assert rows(database_url, "select count(*) from orders_v1") == [(1,)]
+
+
+def test_a_rebuild_is_given_up_and_nothing_is_left_to_swap(typed: Typed) -> None:
+    assert typed("projections", "rebuild", "users", "--hold").returncode == 0
+    assert typed("projections", "cancel", "users").returncode == 1  # nobody says yes
+    assert typed("projections", "cancel", "users", "--yes").returncode == 0
+    (stands,) = one_object(typed("projections", "status", "users", "--json"))["projections"]
+    assert (stands["state"], stands["rebuild"]) == ("live", None)
+    for words in (["swap", "users"], ["cancel", "users", "-y"], ["throttle", "users", "50"]):
+        told = typed("projections", *words)
+        assert (told.returncode, "refused" in told.stdout) == (1, True), told
+    assert typed("projections", "throttle", "users", "4").returncode == 2
+
+
+def test_an_event_is_left_out_by_hand(typed: Typed, database_url: str, orders: Path) -> None:
+    change(database_url, "alter table orders_v1 add constraint poor check (total < 5)")
+    assert typed("import", "orders", str(orders)).returncode == 0
+    (failure,) = one_object(typed("failures", "list", "--json"))["failures"]
+    position = str(failure["position"])
+    assert typed("failures", "skip", "orders", position).returncode == 1  # nobody says yes
+    end = the_end(typed("failures", "skip", "orders", position, "--yes", "--json"))
+    assert end["detail"] == f"Event {position} was left out, 0 applied, 0 still wait."
+    assert one_object(typed("failures", "list", "--json")) == {"failures": []}
+    assert typed("projections", "status").returncode == 0
+    again = typed("failures", "retry", "orders", position)
+    assert (again.returncode, "refused" in again.stdout) == (1, True)
+
+
+def test_status_is_watched_on_a_screen_until_ctrl_c(
+    environment: dict[str, str], database_url: str
+) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    watch = [sys.executable, "-m", "daybook", "projections", "status", "--watch", "0.2"]
+    seen = bytearray()
+
+    def shown(text: str) -> bool:
+        """Tell whether a text has been on the screen since the last time."""
+        if select.select([master], [], [], 0.1)[0]:
+            seen.extend(os.read(master, 65_536))
+        plain = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", bytes(seen)).decode()
+        if text in plain:
+            seen.clear()
+            return True
+        return False
+
+    with subprocess.Popen(
+        watch, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    ) as watching:
+        try:
+            wait_until(lambda: shown("orders v1"), 30)
+            pause = "update projection_versions set paused_at = now() where name = 'orders'"
+            rows(database_url, f"{pause} returning name")
+            wait_until(lambda: shown("paused"), 30)
+            reason = "update projection_checkpoints set failure = 'so it is' where name = 'users'"
+            rows(database_url, f"{reason} returning name")
+            wait_until(lambda: shown("users stands still: so it is"), 30)
+            os.killpg(watching.pid, signal.SIGINT)
+            assert watching.wait(30) == 1  # as it stood when it was last looked at
+            shown("")
+            assert b"Traceback" not in seen
+        finally:
+            watching.kill()
+            os.close(slave)
+            os.close(master)
+
+
+def test_status_is_watched_as_a_line_of_json_each_time(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    watch = [sys.executable, "-m", "daybook", "projections", "status", "--watch", "0.2", "--json"]
+    with subprocess.Popen(watch, env=environment, stdout=subprocess.PIPE, cwd=tmp_path) as watching:
+        assert watching.stdout is not None
+        lines = [json.loads(watching.stdout.readline()) for _ in range(3)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    assert all({one["name"] for one in line["projections"]} == set(PROJECTIONS) for line in lines)
 
 
 def test_there_are_no_failures_until_something_fails(typed: Typed) -> None:

@@ -1,9 +1,11 @@
 """A rebuild is a job: it goes on where it was killed, compares, waits, and can be undone."""
 
 import signal
+import threading
 import time
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from domain.money import Money
@@ -26,6 +28,7 @@ from projections.rebuild import (
     prune,
     rebuild,
     rebuilds,
+    rest,
     rollback,
     start,
     swap,
@@ -178,6 +181,43 @@ def test_a_cancelled_rebuild_leaves_nothing_behind(database_url: str) -> None:
         assert gone == (None,)
         assert rebuilds(connection, "orders")[0].state == "cancelled"
     assert done(database_url, ORDERS).state == "done"
+
+
+@pytest.mark.parametrize("throttle", [0.25, 1.0])
+def test_a_rebuild_takes_its_share_of_the_time_and_no_more(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, throttle: float
+) -> None:
+    monkeypatch.setattr(building, "PAGE", 5)
+    monkeypatch.setattr(building, "MOST_SECONDS", 0.02)
+    append(database_url, many_orders(40))
+    at_it = [0.0]
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        began = time.monotonic()
+        orders.fold(rows, recorded)
+        time.sleep(0.005)
+        at_it[0] += time.monotonic() - began
+
+    began = time.monotonic()
+    job = done(database_url, replace(ORDERS, fold=fold), throttle=throttle)
+    assert job.state == "done"
+    assert time.monotonic() - began >= at_it[0] / throttle
+
+
+def test_a_rebuild_that_rests_for_long_goes_on_when_it_may_work_more(database_url: str) -> None:
+    append(database_url, many_orders(1))
+    with connect(database_url, name="test") as one, connect(database_url, name="x") as other:
+        job = start(one, ORDERS, throttle=0.05)
+        resting = threading.Thread(target=rest, args=[one, job, 60.0])
+        began = time.monotonic()
+        resting.start()
+        throttle(other, "orders", 1.0)
+        resting.join(30)
+        assert not resting.is_alive()
+        cancelled = find(other, job.id)
+        cancel(other, ORDERS)
+        rest(one, msgspec.structs.replace(cancelled, throttle=0.05), 60.0)
+        assert time.monotonic() - began < 30
 
 
 def test_the_version_before_comes_back_up_to_date_and_can_be_dropped(database_url: str) -> None:

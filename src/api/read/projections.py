@@ -37,6 +37,7 @@ OperationId = Annotated[UUID, PathParameter(description="What was answered to th
 RebuildId = Annotated[int, PathParameter(description="The rebuild's number.")]
 Position = Annotated[int, PathParameter(description="The position of the event that failed.")]
 MOST_FAILURES = 10_000
+MOST_REBUILDS = 1_000
 LARGEST_POSITION = 2**63 - 1
 PROJECTION = f"{V1}/projections/{{projection:str}}"
 PAGES: dict[str, Value] = {
@@ -223,7 +224,7 @@ async def list_rebuilds(
     """List rebuilds, also those that a new release began by itself; the newest first."""
     check_known(projection)
     asked, part = page_of(request)
-    found = await oversight.ask(rebuilds, projection)
+    found = await oversight.ask(rebuilds, projection, limit=MOST_REBUILDS)
     chosen = found[part["offset"] : part["offset"] + part["limit"]]
     return listed(request, [camelled(one) for one in chosen], asked, len(found))
 
@@ -236,11 +237,16 @@ async def show_rebuild(
     oversight: NamedDependency[Oversight],
 ) -> Answer[Any]:
     """Say how far a rebuild is, or what it made."""
-    found = await oversight.ask(rebuilds, projection)
-    for one in found:
-        if one.id == rebuild_id:
-            return shown(request, camelled(one))
-    raise NotFound
+    check_known(projection)
+    if not 0 < rebuild_id <= LARGEST_POSITION:
+        raise NotFound
+    try:
+        job = await oversight.ask(find, rebuild_id)
+    except LookupError:
+        raise NotFound from None
+    if job.name != projection:
+        raise NotFound
+    return shown(request, camelled(job))
 
 
 @list_of(f"{PROJECTION}/failures", twin(Failure), "List the failures of a projection")
