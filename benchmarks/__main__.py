@@ -24,6 +24,7 @@ from benchmarks import (
     report,
     rivals,
     starting,
+    steady,
 )
 from benchmarks.bench import RESULTS, Bench
 from benchmarks.findings import Finding, Report, Skipped
@@ -44,6 +45,7 @@ PARTS: dict[str, Measure] = {
         projecting,
         overloading,
         delays,
+        steady,
         starting,
     )
 }

@@ -71,9 +71,14 @@ def send(order: Order, connections: int, seconds: float) -> Answered:
 
 def crowd(order: Order, connections: int, seconds: float) -> Answered:
     """Send orders as fast as they are answered, with whatever."""
+    return sent(order, connections, seconds, pause_ms=0)
+
+
+def sent(order: Order, connections: int, seconds: float, pause_ms: int) -> Answered:
+    """Send orders, on each connection with pauses of so long on average; answered with whatever."""
     done = subprocess.run(
         command(order, connections, seconds),
-        env=variables(order),
+        env=variables(order, pause_ms),
         capture_output=True,
         text=True,
         timeout=seconds + 60,
