@@ -153,6 +153,15 @@ class Poster:
             **more,
         )
 
+    def leave(self) -> None:
+        """Give everything back for good: so nobody takes the end of this process for a death."""
+        with self._beats:
+            try:
+                if self._beating is not None:
+                    self._crew.leave(self._beating)
+            except OUTAGE as error:
+                self._say_away(error)
+
     def close(self) -> None:
         """Hang up the calling thread's connection and the heart's."""
         self._hang_up()
@@ -169,6 +178,17 @@ class Poster:
         connection, self._beating = self._beating, None
         if connection is not None:
             connection.close()
+
+
+class Leaving(dramatiq.Middleware):
+    """Lets a poster leave when its process was told to stop and has finished what it was at."""
+
+    def __init__(self, poster: Poster) -> None:
+        self._poster = poster
+
+    def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
+        """Leave."""
+        self._poster.leave()
 
 
 def start() -> None:
@@ -212,6 +232,7 @@ def run_worker(found: Services, on_news: Callable[[], None], post_pages: Post = 
         if name in PROJECTIONS:
             poster.post(PROJECTIONS[name])
 
+    broker.add_middleware(Leaving(poster))
     relay = Relay(found.redis_url, post_too)
 
     dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(post)

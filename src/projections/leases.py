@@ -176,6 +176,7 @@ class Crew:
         self._leases: dict[Kind, list[Lease]] = {}
         self._lock = threading.Lock()
         self._beaten_at = 0.0
+        self._has_left = False
 
     def went_on(self, connection: Connection[TupleRow], name: str) -> None:
         """Note that the posting of a view got ahead; say so unless there is a heart that does."""
@@ -206,6 +207,8 @@ class Crew:
             "posts": [] if self._greedy else [describe(kind) for kind in self._kinds],
         }
         with self._lock:
+            if self._has_left:
+                return
             connection.execute(BEAT, values, prepare=True)
             connection.execute(BURY, prepare=True)
             self._share(connection)
@@ -219,15 +222,17 @@ class Crew:
         """
         with self._lock:
             self._leases.pop((projection.name, projection.version, self._side), None)
-            self._share(connection)
+            if not self._has_left:
+                self._share(connection)
 
     def leases(self, projection: Projection, side: Side = "live") -> list[Lease]:
         """Return the partitions of a view that this worker holds."""
         return list(self._leases.get((projection.name, projection.version, side), []))
 
     def leave(self, connection: Connection[TupleRow]) -> None:
-        """Give everything back."""
+        """Give everything back, for good."""
         with self._lock:
+            self._has_left = True
             for kind, leases in self._leases.items():
                 for lease in leases:
                     self._give_back(connection, kind, lease.partition)

@@ -33,7 +33,7 @@ from event_store.store import EventStore
 from projections.leases import Crew
 from projections.projection import PARTITIONS, Projection
 from projections.rebuild import find, start
-from projections.status import partitions
+from projections.status import partitions, workers
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
@@ -89,7 +89,8 @@ def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") 
             assert worker.poll() is None, log.read_text()
         finally:
             worker.terminate()
-            worker.wait(30)
+            code = worker.wait(30)
+    assert code == 0, log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +236,66 @@ def test_a_worker_starts_without_redis(shop: str, tmp_path: Path) -> None:
         until(lambda: bool(warnings), 5)
         assert [one["event"] for one in warnings] == ["redis_down"]
         assert len(log.read_text().splitlines()) <= 4
+
+
+def test_a_worker_that_is_told_to_stop_finishes_and_gives_back_what_it_holds(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Under load: or its colleagues would take it for one that died of an event."""
+    selling = threading.Event()
+    selling.set()
+
+    def sell_on() -> None:
+        while selling.is_set():
+            sold(database_url, *(uuid4().hex for _ in range(50)))
+
+    load = threading.Thread(target=sell_on)
+    with looking(database_url) as see:
+        with working(database_url, redis_url, tmp_path / "log"):
+            load.start()
+            see(sold(database_url, "UNDER-LOAD")[0], 5)
+            stopped_at = time.monotonic()
+        seconds = time.monotonic() - stopped_at
+        selling.clear()
+        load.join()
+    assert seconds < 10
+    with connect(database_url, name="test") as connection:
+        found = partitions(connection)
+        assert workers(connection) == []
+        assert {(one.holder, one.crashes) for one in found} == {(None, 0)}
+        assert any(one.events for one in found)
+        crew = Crew(PROJECTIONS.values())
+        crew.beat(connection)
+        assert {one.crashes for one in partitions(connection)} == {0}
+        crew.leave(connection)
+
+
+def test_a_third_of_the_messages_dropped_and_the_rest_told_ten_times_is_soon_made_up_for(
+    shop: str, redis_url: str, worker: Path
+) -> None:
+    chance, before = random.Random(6), worker.read_text()  # noqa: S311 - the same in each run
+    broker = make_broker(redis_url)
+    lost = 0
+
+    def tell(_: int) -> None:
+        nonlocal lost
+        names = [*PROJECTIONS] * 10
+        chance.shuffle(names)
+        dropped = {name for name in PROJECTIONS if chance.random() < 0.3}
+        lost += len(dropped)
+        for name in names:
+            if name not in dropped:
+                broker.enqueue(message_for(name))
+
+    with looking(shop) as see:
+        ids = sold(shop, *(f"DROPPED-{number}" for number in range(20)), tell=tell)
+        for product_id in ids:
+            assert see(product_id, 5) < 2.5
+    broker.client.close()
+    assert lost > 20
+    versions = "select count(*), min(version), max(version) from products_v1 where id = any(%s)"
+    assert rows(shop, versions, ids) == [(len(ids), 1, 1)]
+    assert worker.read_text() == before
 
 
 def test_telling_never_waits_for_redis(shop: str, valkey: Valkey) -> None:

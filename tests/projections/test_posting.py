@@ -1,11 +1,13 @@
 """The road from the log to the tables: page and checkpoint together, once, or not at all."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,6 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from domain.money import Money
@@ -22,6 +25,7 @@ from event_store.connections import connect
 from event_store.records import Recorded
 from projections import orders, pages, products, sales_by_day
 from projections.engine import Pages, catch_up
+from projections.failures import failures
 from projections.projection import Rows
 from projections.row_sql import read_rows, write_rows
 from projections.switched_on import PROJECTIONS
@@ -36,6 +40,7 @@ from tests.projections.given import (
     rows_of,
     stored,
 )
+from tests.projections.test_leases import started
 
 
 def test_the_tables_hold_what_the_folds_made(database_url: str) -> None:
@@ -145,6 +150,62 @@ def test_a_process_killed_inside_a_page_leaves_nothing_half_applied(database_url
             time.sleep(0.05)
         assert step == 50
         assert len(stored(connection, orders.ORDERS)) == 50
+
+
+# It has loaded what a worker needs, and lets a process of its own post each time it is asked to.
+FORKING = """
+    import os, sys
+    from event_store.connections import connect
+    from projections import engine, pages, sales_by_day, suspects
+
+    pages.PAGE, suspects.PAUSE_SECONDS = 10, 0.01
+    for _ in sys.stdin:
+        process = os.fork()
+        if not process:
+            with connect(sys.argv[1], name="victim") as connection:
+                print(os.getpid(), flush=True)
+                known = engine.Pages([sales_by_day.PROJECTION])
+                while not engine.catch_up(connection, sales_by_day.PROJECTION, known):
+                    pass  # the one before has not been missed yet
+            os._exit(0)
+        os.waitpid(process, 0)
+        print("over", flush=True)
+"""
+
+
+def test_a_worker_killed_at_twenty_random_moments_counts_nothing_twice_and_parks_nothing(
+    database_url: str,
+) -> None:
+    append(database_url, many_orders(1_000))
+    chance = random.Random(20)  # noqa: S311 - of no secret
+    counted = "select coalesce(sum(orders), 0) from sales_by_day_v1"
+    at = "select min(position) from projection_checkpoints where name = 'sales_by_day'"
+    reached = [0]
+    with (
+        started(FORKING, database_url) as forking,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        for _ in range(20):
+            forking.stdin.write(b"post\n")
+            forking.stdin.flush()
+            victim = int(forking.stdout.readline())
+            while reached[-1] < 1_000 and connection.execute(at).fetchone() == (reached[-1],):
+                time.sleep(0.0005)
+            time.sleep(chance.uniform(0, 0.005))
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            assert forking.stdout.readline() == b"over\n"
+            position = position_of(database_url, sales_by_day.PROJECTION)
+            assert connection.execute(counted).fetchone() == (position,)
+            reached.append(position)
+        forking.stdin.close()
+        assert reached == sorted(reached)
+        assert 0 < reached[-1] < 1_000, "it was never killed in the middle of it"
+        post(database_url, sales_by_day.PROJECTION)
+        assert connection.execute(counted).fetchone() == (1_000,)
+        assert failures(connection) == []
 
 
 HUGE = Decimal("123456789012345678901234.5678")
