@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from commands.projections import verbs
 from daybook.printing import Json, out, print_json
 from daybook.projection_cli import BY_HAND, Reason, Yes, ask, confirm, settings
 
@@ -46,7 +47,7 @@ def show_failure(name: One, position: Position, as_json: Json = False) -> None:
         out.print(failure_text(found), markup=False, highlight=False)
 
 
-@failures.command("retry")
+@failures.command("retry", help=f"{verbs.RETRY_ALL.tells} It is read anew, through the upcasters.")
 def retry(
     name: Annotated[str, typer.Argument(help="A projection's name, or all.")],
     position: Annotated[
@@ -55,22 +56,14 @@ def retry(
     reason: Reason = BY_HAND,
     as_json: Json = False,
 ) -> None:
-    """Apply again what is parked, in order, read anew through the upcasters of this release."""
-    from commands.projections.retry_failures import RetryFailures, retry_failures
-    from daybook.operating import each
-
-    ask(
-        each(name, retry_failures, RetryFailures, reason=reason, position=position), as_json=as_json
-    )
+    """Retry what is parked."""
+    ask(name, verbs.RETRY, as_json=as_json, reason=reason, position=position)
 
 
-@failures.command("skip")
+@failures.command("skip", help=verbs.SKIP.tells)
 def skip(
     name: One, position: Position, reason: Reason = BY_HAND, yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Leave an event out of a view for good, and apply what waits behind it."""
-    from commands.projections.skip_failure import SkipFailure, skip_failure
-    from daybook.operating import each
-
+    """Skip an event."""
     confirm(f"Leave event {position} out of {name} for good?", yes=yes)
-    ask(each(name, skip_failure, SkipFailure, reason=reason, position=position), as_json=as_json)
+    ask(name, verbs.SKIP, as_json=as_json, reason=reason, position=position)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from commands.execution import Handler, execute
+from commands.projections import by_word
 from commands.projections.asking import Operation as Asked
+from commands.projections.verbs import Verb
 from commands.work import Tools
 from daybook.conductor import Conductor
 from daybook.migrate import migrate
@@ -62,14 +64,9 @@ def named(name: str) -> list[str]:
     return list(PROJECTIONS) if name == "all" else [name]
 
 
-def each(
-    name: str,
-    handler: Handler[Any, Asked],
-    command: Callable[..., msgspec.Struct],
-    **given: object,
-) -> list[Wish]:
+def each(name: str, verb: Verb, **given: object) -> list[Wish]:
     """Return the wish for each projection that a name stands for."""
-    return [Wish(one, handler, command(projection=one, **given)) for one in named(name)]
+    return [Wish(one, *by_word.asked(verb, projection=one, **given)) for one in named(name)]
 
 
 def is_equal(end: Ended) -> bool:

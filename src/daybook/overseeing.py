@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from daybook.migrate import migrate
@@ -24,20 +23,19 @@ class Limits(NamedTuple):
 
 
 def looks(settings: Settings, name: str, every: float | None) -> Iterator[list[Standing]]:
-    """Yield how the projections stand, once, or again and again until Ctrl-C."""
+    """Yield how the projections stand, once, or again and again."""
     wanted = set(named(name))
     with services(settings) as found:
         migrate(found.database_url)
         with connected(found.database_url) as connection:
             first, then = statuses(connection), time.monotonic()
             yield [one for one in standings(connection) if one.name in wanted]
-            with suppress(KeyboardInterrupt):
-                while every is not None:
-                    time.sleep(every)
-                    now, moment = statuses(connection), time.monotonic()
-                    shown = standing_now(connection, first, now, moment - then)
-                    first, then = now, moment
-                    yield [one for one in shown if one.name in wanted]
+            while every is not None:
+                time.sleep(every)
+                now, moment = statuses(connection), time.monotonic()
+                shown = standing_now(connection, first, now, moment - then)
+                first, then = now, moment
+                yield [one for one in shown if one.name in wanted]
 
 
 def troubles(found: Sequence[Standing], limits: Limits) -> list[str]:

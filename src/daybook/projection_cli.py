@@ -1,15 +1,18 @@
 """The command line of projections: what operators see of the views, and what they ask for."""
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.projections import verbs
+from commands.projections.verbs import Verb
 from daybook.printing import WRONG, Json, errors, out, print_json
 from daybook.settings import Settings
 
 if TYPE_CHECKING:
-    from daybook.operating import Wish
+    from daybook.operating import Ended
 
 projections = typer.Typer(
     help="The views: where they stand, pausing, repairing and making them anew.",
@@ -74,7 +77,8 @@ def status(
 
     limits = Limits(max_lag_events, max_lag_seconds)
     wrong: list[str] = []
-    with showing(out, again=watch is not None) as show:
+    ends = (KeyboardInterrupt,) if watch else ()
+    with suppress(*ends), showing(out, again=watch is not None) as show:
         for found in looks(settings(), name, watch):
             wrong = troubles(found, limits)
             if as_json:
@@ -85,33 +89,7 @@ def status(
         raise typer.Exit(WRONG)
 
 
-@projections.command("pause")
-def pause(
-    name: Name,
-    reason: Reason = BY_HAND,
-    as_json: Json = False,
-) -> None:
-    """Let a view stand still; it is read as it is."""
-    from commands.projections.pause_projection import PauseProjection, pause_projection
-    from daybook.operating import each
-
-    ask(each(name, pause_projection, PauseProjection, reason=reason), as_json=as_json)
-
-
-@projections.command("resume")
-def resume(
-    name: Name,
-    reason: Reason = BY_HAND,
-    as_json: Json = False,
-) -> None:
-    """Let a paused view follow the log again."""
-    from commands.projections.resume_projection import ResumeProjection, resume_projection
-    from daybook.operating import each
-
-    ask(each(name, resume_projection, ResumeProjection, reason=reason), as_json=as_json)
-
-
-@projections.command("rebuild")
+@projections.command("rebuild", help=verbs.REBUILD.tells)
 def rebuild(
     name: Name,
     dry_run: Annotated[
@@ -127,117 +105,73 @@ def rebuild(
     reason: Reason = BY_HAND,
     as_json: Json = False,
 ) -> None:
-    """Make a view anew from the first event on, while the old one is read and posted on."""
-    from commands.projections.rebuild_projection import RebuildProjection, rebuild_projection
-    from daybook.operating import each
+    """Make a view anew."""
     from domain.projection_control import HowToRebuild
 
     how = HowToRebuild(
         dry_run=dry_run, hold=hold, on_failure="park" if park else "stop", throttle=throttle
     )
-    ask(each(name, rebuild_projection, RebuildProjection, reason=reason, how=how), as_json=as_json)
+    ask(name, verbs.REBUILD, as_json=as_json, reason=reason, how=how)
 
 
-@projections.command("compare")
+@projections.command("compare", help=f"{verbs.COMPARE.tells} Exit code 1 if it does not.")
 def compare(
     name: Name, throttle: Throttle = 100, reason: Reason = BY_HAND, as_json: Json = False
 ) -> None:
-    """Find out whether a view holds what the log says; exit code 1 if it does not."""
-    from commands.projections.rebuild_projection import RebuildProjection, rebuild_projection
-    from daybook.operating import each
+    """Compare a view with what the log says."""
+    from daybook.operating import is_equal
     from domain.projection_control import HowToRebuild
 
     how = HowToRebuild(dry_run=True, throttle=throttle)
-    wishes = each(name, rebuild_projection, RebuildProjection, reason=reason, how=how)
-    ask(wishes, as_json=as_json, must_be_equal=True)
+    ends = ask(name, verbs.COMPARE, as_json=as_json, reason=reason, how=how)
+    if not all(map(is_equal, ends)):
+        raise typer.Exit(WRONG)
 
 
-@projections.command("throttle")
+@projections.command("throttle", help=verbs.THROTTLE.tells)
 def throttle(
     name: Name,
     throttle: Annotated[int, typer.Argument(help="Percent of the time.", min=5, max=100)],
     reason: Reason = BY_HAND,
     as_json: Json = False,
 ) -> None:
-    """Let the rebuild under way work in a share of the time."""
-    from commands.projections.throttle_rebuild import ThrottleRebuild, throttle_rebuild
-    from daybook.operating import each
-
-    wishes = each(name, throttle_rebuild, ThrottleRebuild, reason=reason, throttle=throttle)
-    ask(wishes, as_json=as_json)
+    """Throttle a rebuild."""
+    ask(name, verbs.THROTTLE, as_json=as_json, reason=reason, throttle=throttle)
 
 
-@projections.command("swap")
-def swap(
-    name: Name,
-    reason: Reason = BY_HAND,
-    as_json: Json = False,
-) -> None:
-    """Swap the rebuild in that was held."""
-    from commands.projections.swap_rebuild import SwapRebuild, swap_rebuild
-    from daybook.operating import each
+def add(verb: Verb) -> None:
+    """Add the command of a verb that needs no more than a name and a reason."""
 
-    ask(each(name, swap_rebuild, SwapRebuild, reason=reason), as_json=as_json)
+    def at_once(name: Name, reason: Reason = BY_HAND, as_json: Json = False) -> None:
+        ask(name, verb, as_json=as_json, reason=reason)
 
+    def if_meant(
+        name: Name, reason: Reason = BY_HAND, yes: Yes = False, as_json: Json = False
+    ) -> None:
+        confirm(verb.question.format(name), yes=yes)
+        ask(name, verb, as_json=as_json, reason=reason)
 
-@projections.command("cancel")
-def cancel(
-    name: Name,
-    reason: Reason = BY_HAND,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Give the rebuild under way up; the live view stays as it is."""
-    from commands.projections.cancel_rebuild import CancelRebuild, cancel_rebuild
-    from daybook.operating import each
-
-    confirm(f"Give up the rebuild of {name}?", yes=yes)
-    ask(each(name, cancel_rebuild, CancelRebuild, reason=reason), as_json=as_json)
+    command = if_meant if verb.question else at_once
+    projections.command(verb.word, help=verb.tells)(command)
 
 
-@projections.command("rollback")
-def rollback(
-    name: Name,
-    reason: Reason = BY_HAND,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Read the tables from before the last swap again."""
-    from commands.projections.roll_back_projection import RollBackProjection, roll_back_projection
-    from daybook.operating import each
-
-    confirm(f"Put the former tables of {name} back?", yes=yes)
-    ask(each(name, roll_back_projection, RollBackProjection, reason=reason), as_json=as_json)
+for one in (verbs.PAUSE, verbs.RESUME, verbs.SWAP, verbs.CANCEL, verbs.ROLL_BACK, verbs.PRUNE):
+    add(one)
 
 
-@projections.command("prune")
-def prune(
-    name: Name,
-    reason: Reason = BY_HAND,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Drop the tables that were kept for a rollback."""
-    from commands.projections.prune_projection import PruneProjection, prune_projection
-    from daybook.operating import each
-
-    confirm(f"Drop the former tables of {name}? No rollback is possible then.", yes=yes)
-    ask(each(name, prune_projection, PruneProjection, reason=reason), as_json=as_json)
-
-
-def ask(wishes: "list[Wish]", *, as_json: bool, must_be_equal: bool = False) -> None:
+def ask(name: str, verb: Verb, *, as_json: bool, **given: object) -> "list[Ended]":
     """Ask, wait, and show what came of it; exit code 1 if something was not done."""
-    from daybook.operating import carried_out, is_equal, outcome, told
+    from daybook.operating import carried_out, each, outcome, told
     from daybook.showing import ends_tables
 
-    ends = carried_out(settings(), wishes, errors)
+    ends = carried_out(settings(), each(name, verb, **given), errors)
     if as_json:
         print_json({"projections": told(ends)})
     else:
         out.print(*ends_tables(ends), sep="\n")
-    wrong = [end for end in ends if outcome(end) not in {"done", "held"}]
-    if wrong or (must_be_equal and not all(map(is_equal, ends))):
+    if any(outcome(end) not in {"done", "held"} for end in ends):
         raise typer.Exit(WRONG)
+    return ends
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -1,35 +1,28 @@
 """The operators' hands over HTTP: pause, rebuild, repair projections; workers carry it out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter
+from litestar.types import AnyCallable
 
 from api.envelope import Answer, Success
 from api.guards import ADMIN
 from api.request import ApiRequest
 from api.routes import V1, route
-from api.write.intake import Command, Intake
+from api.write.intake import Intake
 from api.write.receipts import accepted
-from commands.execution import Handler
-from commands.projections.asking import Operation
-from commands.projections.cancel_rebuild import CancelRebuild, cancel_rebuild
-from commands.projections.pause_projection import PauseProjection, pause_projection
-from commands.projections.prune_projection import PruneProjection, prune_projection
-from commands.projections.rebuild_projection import RebuildProjection, rebuild_projection
-from commands.projections.resume_projection import ResumeProjection, resume_projection
-from commands.projections.retry_failures import RetryFailures, retry_failures
-from commands.projections.roll_back_projection import RollBackProjection, roll_back_projection
-from commands.projections.skip_failure import SkipFailure, skip_failure
-from commands.projections.swap_rebuild import SwapRebuild, swap_rebuild
-from commands.projections.throttle_rebuild import ThrottleRebuild, throttle_rebuild
+from commands.projections import by_word, verbs
+from commands.projections.verbs import Verb
 from domain.projection_control import LEAST_THROTTLE, LONGEST_REASON, WHOLE, HowToRebuild
 
 TAG = "Projections"
 PROJECTION = f"{V1}/projections/{{projection:str}}"
-FAILURE = f"{PROJECTION}/failures/{{position:int}}"
+FAILURES = f"{PROJECTION}/failures"
+FAILURE = f"{FAILURES}/{{position:int}}"
 REFUSALS = ("NOT_FOUND", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 STATEFUL = (*REFUSALS, "INVALID_STATE")
 
@@ -46,6 +39,10 @@ class Why(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
 
     reason: Reason
 
+    def given(self) -> dict[str, object]:
+        """Return what the body says to the command."""
+        return msgspec.structs.asdict(self)
+
 
 class Rebuild(Why, frozen=True):
     """Why, and how: `dryRun` only compares, `hold` waits for a swap, `throttle` spares the rest."""
@@ -54,6 +51,11 @@ class Rebuild(Why, frozen=True):
     hold: bool = False
     on_failure: Literal["stop", "park"] = "stop"
     throttle: Share = WHOLE
+
+    def given(self) -> dict[str, object]:
+        """Return what the body says to the command."""
+        how = msgspec.structs.asdict(self)
+        return {"reason": how.pop("reason"), "how": HowToRebuild(**how)}
 
 
 class Throttle(Why, frozen=True):
@@ -73,276 +75,73 @@ AcceptedAnswer = Answer[Success[Accepted]]
 
 
 async def accept(
-    request: ApiRequest,
-    intake: Intake,
-    projection: str,
-    handler: Handler[Command, Operation],
-    command: Command,
+    request: ApiRequest, intake: Intake, verb: Verb, projection: str, given: dict[str, Any]
 ) -> AcceptedAnswer:
     """Take a request to a projection, and say where it can be followed."""
+    handler, command = by_word.asked(verb, projection=projection, **given)
     receipt = await intake.take(request, handler, command)
     operation_id = receipt.answer.operation_id
     location = f"{V1}/projections/{projection}/operations/{operation_id}"
     return accepted(receipt, location, Accepted(operation_id, receipt.version))
 
 
-@route(
-    "POST",
-    f"{PROJECTION}/pause",
-    who=ADMIN,
-    summary="Pause a projection",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def pause_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Let the view stand still; it is read as it is, and says how far it has seen."""
-    command = PauseProjection(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, pause_projection, command)
+def of_view(
+    verb: Verb, name: str, body: type[Why] = Why, under: str = PROJECTION, **also: object
+) -> HTTPRouteHandler:
+    """Return the route of a verb; `name` is the operation's in the document.
+
+    `also` goes into the command beside what the body says.
+    """
+
+    async def ask(
+        request: ApiRequest,
+        projection: Name,
+        data: JSONBody[Why],
+        intake: NamedDependency[Intake],
+    ) -> AcceptedAnswer:
+        return await accept(request, intake, verb, projection, {**data.given(), **also})
+
+    ask.__annotations__["data"] = JSONBody[body]  # type: ignore[misc, valid-type]  # for Litestar
+    return declared(ask, f"{under}/{verb.word}", verb, name)
 
 
-@route(
-    "POST",
-    f"{PROJECTION}/resume",
-    who=ADMIN,
-    summary="Resume a projection",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def resume_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Let the view follow the log again."""
-    command = ResumeProjection(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, resume_projection, command)
+def of_failure(verb: Verb, name: str) -> HTTPRouteHandler:
+    """Return the route of a verb about one event that could not be applied."""
+
+    async def ask(
+        request: ApiRequest,
+        projection: Name,
+        position: Position,
+        data: JSONBody[Why],
+        intake: NamedDependency[Intake],
+    ) -> AcceptedAnswer:
+        return await accept(
+            request, intake, verb, projection, {**data.given(), "position": position}
+        )
+
+    return declared(ask, f"{FAILURE}/{verb.word}", verb, name)
 
 
-@route(
-    "POST",
-    f"{PROJECTION}/rebuild",
-    who=ADMIN,
-    summary="Rebuild a projection",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def rebuild_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Rebuild],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Make the view anew beside the live one, which is read meanwhile, and swap it in."""
-    how = HowToRebuild(
-        dry_run=data.dry_run, hold=data.hold, on_failure=data.on_failure, throttle=data.throttle
-    )
-    command = RebuildProjection(projection=projection, reason=data.reason, how=how)
-    return await accept(request, intake, projection, rebuild_projection, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/compare",
-    who=ADMIN,
-    summary="Compare a projection",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def compare_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Find out whether the view holds what the log says: a rebuild that is dropped at its end."""
-    how = HowToRebuild(dry_run=True)
-    command = RebuildProjection(projection=projection, reason=data.reason, how=how)
-    return await accept(request, intake, projection, rebuild_projection, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/throttle",
-    who=ADMIN,
-    summary="Throttle a rebuild",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def throttle_view_rebuild(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Throttle],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Let the rebuild under way work in a share of the time."""
-    command = ThrottleRebuild(projection=projection, reason=data.reason, throttle=data.throttle)
-    return await accept(request, intake, projection, throttle_rebuild, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/swap",
-    who=ADMIN,
-    summary="Swap a rebuild in",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def swap_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Swap the rebuild in that was held."""
-    command = SwapRebuild(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, swap_rebuild, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/cancel",
-    who=ADMIN,
-    summary="Cancel a rebuild",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def cancel_view_rebuild(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Give the rebuild under way up; the live view stays as it is."""
-    command = CancelRebuild(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, cancel_rebuild, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/rollback",
-    who=ADMIN,
-    summary="Roll a projection back",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def roll_back_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Read the tables from before the last swap again."""
-    command = RollBackProjection(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, roll_back_projection, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/prune",
-    who=ADMIN,
-    summary="Prune a projection",
-    tag=TAG,
-    status=202,
-    refusals=STATEFUL,
-)
-async def prune_view(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Drop the tables that were kept for a rollback."""
-    command = PruneProjection(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, prune_projection, command)
-
-
-@route(
-    "POST",
-    f"{PROJECTION}/failures/retry",
-    who=ADMIN,
-    summary="Retry all failures",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def retry_view_failures(
-    request: ApiRequest,
-    projection: Name,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Apply again all that is parked, in order."""
-    command = RetryFailures(projection=projection, reason=data.reason)
-    return await accept(request, intake, projection, retry_failures, command)
-
-
-@route(
-    "POST",
-    f"{FAILURE}/retry",
-    who=ADMIN,
-    summary="Retry a failure",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def retry_view_failure(
-    request: ApiRequest,
-    projection: Name,
-    position: Position,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Apply again what is parked behind the event at a position, in order."""
-    command = RetryFailures(projection=projection, reason=data.reason, position=position)
-    return await accept(request, intake, projection, retry_failures, command)
-
-
-@route(
-    "POST",
-    f"{FAILURE}/skip",
-    who=ADMIN,
-    summary="Skip a failure",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def skip_view_failure(
-    request: ApiRequest,
-    projection: Name,
-    position: Position,
-    data: JSONBody[Why],
-    intake: NamedDependency[Intake],
-) -> AcceptedAnswer:
-    """Leave the event at a position out of the view for good, and apply what waits behind it."""
-    command = SkipFailure(projection=projection, reason=data.reason, position=position)
-    return await accept(request, intake, projection, skip_failure, command)
+def declared(ask: AnyCallable, path: str, verb: Verb, name: str) -> HTTPRouteHandler:
+    """Declare a route as its verb says."""
+    ask.__name__, ask.__doc__ = name, verb.tells
+    refusals = STATEFUL if verb.is_stateful else REFUSALS
+    return route(
+        "POST", path, who=ADMIN, summary=verb.title, tag=TAG, status=202, refusals=refusals
+    )(ask)
 
 
 HANDLERS = [
-    pause_view,
-    resume_view,
-    rebuild_view,
-    compare_view,
-    throttle_view_rebuild,
-    swap_view,
-    cancel_view_rebuild,
-    roll_back_view,
-    prune_view,
-    retry_view_failures,
-    retry_view_failure,
-    skip_view_failure,
+    of_view(verbs.PAUSE, "pause_view"),
+    of_view(verbs.RESUME, "resume_view"),
+    of_view(verbs.REBUILD, "rebuild_view", Rebuild),
+    of_view(verbs.COMPARE, "compare_view", how=HowToRebuild(dry_run=True)),
+    of_view(verbs.THROTTLE, "throttle_view_rebuild", Throttle),
+    of_view(verbs.SWAP, "swap_view"),
+    of_view(verbs.CANCEL, "cancel_view_rebuild"),
+    of_view(verbs.ROLL_BACK, "roll_back_view"),
+    of_view(verbs.PRUNE, "prune_view"),
+    of_view(verbs.RETRY_ALL, "retry_view_failures", under=FAILURES),
+    of_failure(verbs.RETRY, "retry_view_failure"),
+    of_failure(verbs.SKIP, "skip_view_failure"),
 ]
