@@ -18,7 +18,7 @@ from commands.projections.resume_projection import ResumeProjection, resume_proj
 from commands.projections.roll_back_projection import RollBackProjection, roll_back_projection
 from commands.projections.skip_failure import SkipFailure, skip_failure
 from commands.work import Tools
-from daybook import conductor
+from daybook import conductor, obeying
 from daybook.conductor import Conductor
 from domain.projection_control import HowToRebuild
 from event_store.connections import connect
@@ -196,7 +196,7 @@ async def test_what_the_server_refuses_for_a_while_is_tried_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [2]
-    act = conductor.act
+    act = obeying.act
 
     def busy(connection: Connection[TupleRow], *args: object) -> object:
         if left[0]:
@@ -205,7 +205,7 @@ async def test_what_the_server_refuses_for_a_while_is_tried_again(
         return act(connection, *args)  # type: ignore[arg-type]  # as it was called
 
     async with working_on(database_url, PROJECTIONS) as tools:
-        monkeypatch.setattr(conductor, "act", busy)
+        monkeypatch.setattr(obeying, "act", busy)
         conducting = Conductor(tools, database_url)
         pruned = await asked(tools, prune_projection, PruneProjection(**WHY))
         for _ in range(2):
