@@ -45,7 +45,7 @@ MOST_ROWS = 20_000
 MOST_SECONDS = 2.0
 PAGE = 5_000
 STRIPE = 25_000
-MOST_ADDED_UP = 8 * STRIPE
+MOST_ADDED_UP = 16 * STRIPE
 FILTER_BITS = 1 << 25  # 4 MiB; of a million rows, one in a thousand is looked for in vain
 
 

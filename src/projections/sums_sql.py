@@ -31,17 +31,20 @@ CASTS = {
 CRC32 = 180_000  # the release of Postgres that crc32() came with
 
 # The rows are added in the order of their keys, so that no two builders can block each other.
+# `offset 0` lets Postgres find each value once and not wherever it is used.
 STATEMENT = """
 insert into {table} as t ({key}, {added})
-select {key}, {added}
+select {key}, {sums}
   from (select {values}
-          from unnest(%s::bigint[], %s::bigint[]) as stretch (after, upto)
-          join events e on e.position > stretch.after and e.position <= stretch.upto
-         cross join lateral (select {sign} as sign, {facts} as facts offset 0) f
+          from (select {sign} as sign, {facts} as facts
+                  from unnest(%s::bigint[], %s::bigint[]) as stretch (after, upto)
+                  join events e on e.position > stretch.after and e.position <= stretch.upto
+                 where e.name = any(%s::text[]) {entered}
+                offset 0) e
          {lines}
-         where e.name = any(%s::text[]) {entered}
-         group by {numbers}) as sums
- where ({partition} = any(%s::integer[])) is not false
+        offset 0) entered
+ where {mine}
+ group by {key}
  order by {key}
     on conflict ({key}) do update set {changes}
 """
@@ -49,7 +52,7 @@ select {key}, {added}
 LINES = """
          cross join lateral (
                 select {values}
-                  from jsonb_array_elements(coalesce(f.facts -> '{lines}', 'null')) as line
+                  from jsonb_array_elements(coalesce(e.facts -> '{lines}', 'null')) as line
                 {grouped}
                ) l
 """
@@ -71,8 +74,13 @@ def add_up(connection: Connection[TupleRow], added: Addition, side: Side) -> Non
     sums = added.projection.sums
     assert sums is not None  # noqa: S101 - whoever calls this has looked
     after, upto = [one[0] for one in added.stretches], [one[1] for one in added.stretches]
-    query = statement(added.projection, SCHEMAS[side], connection.info.server_version >= CRC32)
-    values = [after, upto, list(sums.names), list(added.partitions)]
+    mine = "true"
+    held = []
+    if len(added.partitions) < PARTITIONS:
+        held = [list(added.partitions)]
+        mine = in_partitions(added.projection, connection.info.server_version)
+    query = statement(added.projection, SCHEMAS[side], mine)
+    values = [after, upto, list(sums.names), *held]
     connection.execute(query.encode(), values, prepare=True)
 
 
@@ -88,24 +96,20 @@ def can_add(
 
 
 @cache
-def statement(projection: Projection, schema: str, has_crc32: bool) -> str:  # noqa: FBT001 - what a Postgres has
-    """Return the statement of a view, for a side's tables."""
+def statement(projection: Projection, schema: str, mine: str) -> str:
+    """Return the statement of a view, for the tables of a side and the rows that are `mine`."""
     sums = projection.sums
     assert sums is not None  # noqa: S101 - whoever calls this has looked
     key = ", ".join(key_columns(sums.table))
-    values = [
-        f"l.{name}" if isinstance(one, LineFact) else f"{value(one, 'f.facts')} as {name}"
-        for name, one in sums.key.items()
-    ]
+    values = [f"{found(name, one)} as {name}" for name, one in sums.key.items()]
     for name, one in sums.adds.items():
-        summand = "1"
-        if isinstance(one, Fact):
-            summand = f"l.{name}" if isinstance(one, LineFact) else value(one, "f.facts")
-        values.append(f"{strict_sum(f'f.sign * {summand}')} as {name}")
+        summand = found(name, one) if isinstance(one, Fact) else "1"
+        values.append(f"e.sign * {summand} as {name}")
     return STATEMENT.format(
         table=f"{schema}.{sums.table.name}",
         key=key,
         added=", ".join(sums.adds),
+        sums=", ".join(map(strict_sum, sums.adds)),
         values=", ".join(values),
         sign=sign(sums),
         facts=facts(sums),
@@ -115,10 +119,14 @@ def statement(projection: Projection, schema: str, has_crc32: bool) -> str:  # n
             for kind, entry in sums.entries.items()
             if entry.optional
         ),
-        numbers=", ".join(map(str, range(1, len(sums.key) + 1))),
-        partition=partition(projection, has_crc32),
+        mine=mine,
         changes=", ".join(f"{name} = t.{name} + excluded.{name}" for name in sums.adds),
     )
+
+
+def found(name: str, fact: Fact) -> str:
+    """Return where a value is found: among those of the lines, or in the event's facts."""
+    return f"l.{name}" if isinstance(fact, LineFact) else value(fact, "e.facts")
 
 
 def lines(sums: Sums) -> str:
@@ -128,7 +136,10 @@ def lines(sums: Sums) -> str:
     if not keys and not added:
         return ""
     values = [f"{value(one, 'line')} as {name}" for name, one in keys]
-    values += [f"{strict_sum(value(one, 'line'))} as {name}" for name, one in added]
+    values += [
+        CASTS[one.kind].format(strict_sum(value(one, "line"))) + f" as {name}"
+        for name, one in added
+    ]
     grouped = f"group by {', '.join(name for name, _ in keys)}" if keys else ""
     return LINES.format(values=", ".join(values), lines=sums.lines, grouped=grouped)
 
@@ -170,11 +181,12 @@ def strict_sum(summand: str) -> str:
     return f"case when count({summand}) = count(*) then coalesce(sum({summand}), 0) end"
 
 
-def partition(projection: Projection, has_crc32: bool) -> str:  # noqa: FBT001 - what a Postgres has
-    """Return the partition of a row, as `partition_of` does."""
+def in_partitions(projection: Projection, server_version: int) -> str:
+    """Return what tells whether a row is in some partitions, as `partition_of` does."""
     assert projection.sums is not None  # noqa: S101 - whoever calls this has looked
-    if projection.sums.key[projection.key].kind is UUID:
-        return f"get_byte(uuid_send({projection.key}), 15) %% {PARTITIONS}"
-    if has_crc32:
-        return f"(crc32(convert_to({projection.key}::text, 'UTF8')) %% {PARTITIONS})::integer"
-    return "null::integer"
+    key = projection.key
+    number = f"get_byte(uuid_send({key}), 15) %% {PARTITIONS}"
+    if projection.sums.key[key].kind is not UUID:
+        assert server_version >= CRC32  # noqa: S101 - as above
+        number = f"(crc32(convert_to({key}::text, 'UTF8')) %% {PARTITIONS})::integer"
+    return f"({number} = any(%s::integer[])) is not false"
