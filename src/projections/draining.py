@@ -176,7 +176,7 @@ class Drain:
         """Fold and write events up to the first that fails; return why it does."""
         planned, trouble = self._planned(items)
         others = self._other_keys()
-        rows = rows_for(self._connection, planned, "live")
+        rows = rows_for(self._connection, self._projection, planned, "live")
         wanted: set[Place] = set()
         for item, places in planned:
             if not places:  # nothing of it is in this partition

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import structlog
 from psycopg import Connection, Error, errors
@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from event_store.event_types import UnknownEvent
 from event_store.reading import Unread
 from projections import pages as pages_of_the_log
+from projections.copying import copy_rows
 from projections.folding import TRANSIENT, Condemned, Folded, described, fold
 from projections.leases import CAREFUL_CRASHES, Crew, Lease, LeaseLost, joined
 from projections.pages import Item, Pages
@@ -181,6 +182,8 @@ def write(connection: Connection[TupleRow], where: Where, folded: Folded) -> Non
     """Write what a page came to; part of a transaction that has made sure of the partitions."""
     for table, rows in folded.written:
         write_rows(connection, table, rows, where[2])
+    for table, rows in folded.new:
+        copy_rows(connection, table, rows, where[2])
     if folded.to_add is not None:
         add_up(connection, folded.to_add, where[2])
     for one in folded.failing:
@@ -285,10 +288,11 @@ class Page:
         return folded
 
     def _commit(self, end: int, folded: Folded) -> int:
-        """Write rows and checkpoint, both or neither, in one round trip."""
+        """Write rows and checkpoint, both or neither; in one round trip unless rows are copied."""
         tokens = [one.token for one in self._group]
         try:
-            with self._connection.pipeline(), self._connection.transaction():
+            at_once = nullcontext() if folded.new else self._connection.pipeline()
+            with at_once, self._connection.transaction():
                 move = [*self.where, self.partitions, tokens, self._after, end]
                 self._connection.execute(MOVE, move, prepare=True)
                 write(self._connection, self.where, folded)

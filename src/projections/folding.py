@@ -20,6 +20,7 @@ from projections.pages import Item
 from projections.projection import (
     PARTITIONS,
     Key,
+    OwnRow,
     Place,
     Projection,
     Row,
@@ -33,6 +34,8 @@ from projections.sums_sql import Addition
 
 # Not the event's fault: the page is tried again.
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, MemoryError)
+
+MANY_ROWS = 200  # so many new ones are cheaper copied
 
 SKIPS = "select key, position from projection_skips where name = %s and position = any(%s)"
 
@@ -53,10 +56,14 @@ class Failing:
 
 @dataclass
 class Folded:
-    """What a page comes to: rows to write, events to keep back, and what Postgres has to add up."""
+    """What a page comes to: rows to write, events to keep back, and what Postgres has to add up.
+
+    What is `new` is many rows that are not there yet.
+    """
 
     rows: Rows
     written: list[tuple[Table, list[Row]]] = field(default_factory=list)
+    new: list[tuple[Table, list[Row]]] = field(default_factory=list)
     failing: list[Failing] = field(default_factory=list)
     parked: list[tuple[int, str, int]] = field(default_factory=list)
     to_add: Addition | None = None
@@ -78,7 +85,7 @@ def fold(  # noqa: PLR0913 - what a page is folded for, each by its name
     held = frozenset(one.partition for one in leases)
     planned, simple = plan(projection, held, page)
     if simple and not condemned and not any(one.parked for one in leases):
-        rows = rows_for(connection, planned, side)
+        rows = rows_for(connection, projection, planned, side)
         try:
             for item, _ in planned:
                 projection.fold(rows, item)  # type: ignore[arg-type]  # simple: all were read
@@ -87,14 +94,29 @@ def fold(  # noqa: PLR0913 - what a page is folded for, each by its name
         except Exception:  # noqa: BLE001, S110 - whichever it is, it is found one by one below
             pass
         else:
-            return Folded(rows, written(projection, held, rows))
-    rows = rows_for(connection, planned, side)
+            folded = Folded(rows)
+            sort_out(folded, written(projection, held, rows))
+            return folded
+    rows = rows_for(connection, projection, planned, side)
     skipped = skips(connection, projection, [item.position for item, _ in planned])
     careful = Careful(projection, leases, Folded(rows), skipped)
     for item, places in planned:
         careful.fold(item, places, (condemned or {}).get(item.position))
-    careful.folded.written = written(projection, held, rows)
+    sort_out(careful.folded, written(projection, held, rows))
     return careful.folded
+
+
+def sort_out(folded: Folded, rows: Iterable[tuple[Table, list[Row]]]) -> None:
+    """Tell many rows that are new from those that are changed, or few."""
+    for table, some in rows:
+        new = folded.rows.new_among(table, some) if len(some) >= MANY_ROWS else []
+        if len(new) < MANY_ROWS:
+            folded.written.append((table, some))
+            continue
+        folded.new.append((table, new))
+        if len(new) < len(some):
+            there = {id(row) for row in new}
+            folded.written.append((table, [row for row in some if id(row) not in there]))
 
 
 def plan(
@@ -135,12 +157,19 @@ def key_in(projection: Projection, place: Place) -> object:
     return key[key_index(projection, table)]
 
 
-def rows_for(connection: Connection[TupleRow], planned: Iterable[Planned], side: Side) -> Rows:
+def rows_for(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    planned: Iterable[Planned],
+    side: Side,
+) -> Rows:
     """Read all rows that the events of a page need, one statement a table."""
+    first = 1 if isinstance(projection.needs, OwnRow) else 0  # a stream's first event finds no row
     wanted: dict[Table, set[Key]] = defaultdict(set)
-    for _, places in planned:
-        for table, key in places:
-            wanted[table].add(key)
+    for item, places in planned:
+        if item.version > first:
+            for table, key in places:
+                wanted[table].add(key)
     rows = Rows()
     for table, keys in wanted.items():
         rows.load(table, read_rows(connection, table, keys, side))

@@ -18,11 +18,14 @@ class Rows:
     def __init__(self) -> None:
         self._rows: dict[Table, dict[Key, Row | None]] = {}
         self._dirty: dict[Table, dict[Key, Row | None]] = {}
+        self._stored: dict[Table, set[Key]] = {}
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
         """Take over rows as the database has them."""
         for row in rows:
-            self._rows.setdefault(table, {})[key_of(table, row)] = row
+            key = key_of(table, row)
+            self._rows.setdefault(table, {})[key] = row
+            self._stored.setdefault(table, set()).add(key)
 
     def find(self, table: Table, *key: Any) -> Row | None:
         """Return a row to look at, None if there is none."""
@@ -47,6 +50,11 @@ class Rows:
         """Yield what has to be written, table by table."""
         for table, rows in self._dirty.items():
             yield table, [row for row in rows.values() if row is not None]
+
+    def new_among(self, table: Table, rows: list[Row]) -> list[Row]:
+        """Return those rows that the database did not have."""
+        stored = self._stored.get(table)
+        return [row for row in rows if key_of(table, row) not in stored] if stored else rows
 
     def settle(self) -> None:
         """Say that what had to be written has been."""

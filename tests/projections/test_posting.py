@@ -7,29 +7,32 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from domain.money import Money
-from domain.order import OrderPlaced, line_of
+from domain.order import OrderPaid, OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import orders, pages, products, sales_by_day
+from projections import engine, folding, orders, pages, products, sales_by_day
+from projections.copying import copy_rows
 from projections.engine import Pages, catch_up
 from projections.failures import failures
 from projections.projection import Rows
 from projections.row_sql import read_rows, write_rows
 from projections.switched_on import PROJECTIONS
-from tests.domain.given import ALICE, LANTERN, NOON, ORDER, TEAPOT
+from tests.domain.given import ALICE, LANTERN, NOON, ORDER, TEAPOT, pounds
 from tests.projections.given import (
     STORY,
     append,
@@ -252,3 +255,29 @@ def test_rows_are_found_by_all_parts_of_their_key(database_url: str) -> None:
 def test_a_row_that_is_not_there_cannot_be_changed() -> None:
     with pytest.raises(LookupError, match="products_v1 has no row"):
         Rows().change(products.PRODUCTS, UUID(int=1))
+
+
+def test_a_flood_is_copied_beside_what_is_changed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = many_orders(30)
+    paid = [(stream_id, OrderPaid("R-1", pounds("8.50"))) for stream_id, _ in placed[:10]]
+    append(database_url, [*STORY, *placed[:10], *paid, *placed[10:]])
+    post(database_url)
+    at_once = everything(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update projection_checkpoints set position = 0")
+        for table in at_once:
+            connection.execute(f"truncate {table}".encode())
+    copied: list[int] = []
+
+    def noted(connection: Any, table: Any, rows: Sequence[Any], side: Any) -> None:
+        copied.append(len(rows))
+        copy_rows(connection, table, rows, side)
+
+    monkeypatch.setattr(folding, "MANY_ROWS", 5)
+    monkeypatch.setattr(engine, "copy_rows", noted)
+    monkeypatch.setattr(pages, "PAGE", 32)  # ends among the payments, of which two are left
+    post(database_url)
+    assert sum(copied) > len(placed)
+    assert everything(database_url) == at_once
