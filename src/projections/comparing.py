@@ -65,7 +65,10 @@ def counted(
 ) -> dict[str, tuple[int | None, int]]:
     """Return the numbers of rows of each table, live and new, where they cannot be compared."""
     return {
-        str(table.name): (rows_in(connection, table, "live"), rows_in(connection, table, "building"))
+        str(table.name): (
+            rows_in(connection, table, "live"),
+            rows_in(connection, table, "building"),
+        )
         for table in projection.tables
     }
 
