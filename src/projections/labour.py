@@ -81,6 +81,7 @@ class Labour:
         self._projections, self._crew, self._beating = projections, crew, beating
         self._keys = keys
         self._builders: dict[str, Builder] = {}
+        self._heard_of: set[int] = set()
 
     def step(self, connection: Connection[TupleRow]) -> bool:
         """Do the next thing that is to be done here; False if there is none at this moment."""
@@ -96,6 +97,10 @@ class Labour:
 
     def _step(self, connection: Connection[TupleRow], projection: Projection, job: Rebuild) -> bool:
         leases = [one for one in self._crew.leases(projection, "building") if holds(job, one)]
+        if not leases and job.id not in self._heard_of:
+            self._heard_of.add(job.id)
+            self._crew.beat(self._beating)
+            return True
         if not leases:
             self._crew.beat_if_due(self._beating)
             return False

@@ -261,8 +261,9 @@ class Crew:
             self._give_back(connection, kind, one.partition)
         kept = mine[:fair]
         free = [one for one in seen if not one.held and one.holder != self.worker]
-        for one in free[: fair - len(kept)]:
-            kept += self._take(connection, one)
+        for one in free:  # more of them, if a colleague is faster with the first
+            if len(kept) < fair:
+                kept += self._take(connection, one)
         self._leases[kind] = self._known(connection, kind, kept)
 
     def _take(self, connection: Connection[TupleRow], one: Seen) -> list[Seen]:
