@@ -49,6 +49,7 @@ from daybook.services import Services
 from daybook.settings import RateLimit, Settings, audit_keys
 from daybook.signing_keys import KeyRing
 from daybook.stop_signals import on_stop_signal
+from daybook.tombstones import Tombstones, file_of
 from daybook.wakeups import Herald
 from daybook.wakeups_over_rabbitmq import why_unusable
 from event_store.connections import pool
@@ -149,7 +150,10 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         ],
         tokens=tokens,
         revocations=revocations,
-        provided={name: part for one in sides for name, part in one.provided.items()},
+        provided={
+            "tombstones": Tombstones(file_of(settings)),
+            **{name: part for one in sides for name, part in one.provided.items()},
+        },
         lifespan=[following, opened(looking), *(one.lifespan for one in sides)],
         limiter=limiter(settings.rate_limit, services.redis_url, counting.limited("default")),
         told=counting.limited("default"),

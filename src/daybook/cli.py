@@ -125,14 +125,17 @@ def create_admin(
     """Create an administrator; the password is asked for, or read from DAYBOOK_ADMIN_PASSWORD."""
     from daybook.first_admin import create_admin as run
     from daybook.migrate import migrate as migrated
+    from daybook.privacy import prepare
     from daybook.services import services
 
     password = os.environ.get("DAYBOOK_ADMIN_PASSWORD") or typer.prompt(
         "Password", hide_input=True, confirmation_prompt=True
     )
     environ = {key: value for key, value in os.environ.items() if "DAYBOOK_ADMIN" not in key}
-    with services(Settings.from_environment(environ)) as found:
+    given = Settings.from_environment(environ)
+    with services(given) as found:
         migrated(found.database_url)
+        prepare(given, found)
         receipt = asyncio.run(run(found, email, password, name))
     typer.echo(f"Administrator {email} has the id {receipt.id}.")
 

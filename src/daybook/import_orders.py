@@ -15,6 +15,7 @@ from daybook.migrate import migrate
 from daybook.operator_commands import note_operation, operator, operator_tools
 from daybook.order_file import FORMATS, Entry, FileRefused, Rejected, lines_of, opened
 from daybook.order_import import OrderImport, Outcome
+from daybook.privacy import prepare
 from daybook.services import Services, services
 from daybook.settings import Settings
 from daybook.views import catch_up_all
@@ -45,6 +46,7 @@ def run(  # noqa: PLR0913 - what the command line has to say
     refused.parent.mkdir(parents=True, exist_ok=True)
     with services(settings) as found:
         migrate(found.database_url)
+        prepare(settings, found)
         with (
             refused.open("w", encoding="utf-8", newline="", errors="replace") as rejected,
             closing(read_with_bar(file, layout, console)) as lines,

@@ -1,14 +1,12 @@
 """The master key of personal data: in the settings, or in a file with one secret a line."""
 
-import os
 import secrets
-import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from daybook.settings import Settings, SettingsError, keep_first, keep_folder, strong_secret
+from daybook.secret_files import keep_first, replace_private
+from daybook.settings import Settings, SettingsError, strong_secret
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.master_keys import LocalMasterKeys
 
@@ -50,23 +48,12 @@ def add_secret(path: Path) -> None:
     """Let a new secret be the first, unless one waits there from a rotation that was cut off."""
     kept = path.read_text().split()
     if len(kept) == 1:
-        replace_file(path, [secrets.token_urlsafe(48), *kept])
+        replace_private(path, [secrets.token_urlsafe(48), *kept])
 
 
 def keep_newest(path: Path) -> None:
     """Drop all secrets but the first."""
-    replace_file(path, path.read_text().split()[:1])
-
-
-def replace_file(path: Path, lines: Sequence[str]) -> None:
-    """Put secrets in the place of others: whoever reads finds the old ones or the new ones."""
-    handle, name = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    with os.fdopen(handle, "w") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
-    keep_folder(path.parent)
+    replace_private(path, path.read_text().split()[:1])
 
 
 def damaged(path: Path) -> NoReturn:

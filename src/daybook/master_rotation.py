@@ -1,5 +1,8 @@
 """The master key from the operator's side: wrapping all keys by a new one, and how they stand."""
 
+import time
+from pathlib import Path
+
 import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -8,6 +11,7 @@ from daybook.master_key import add_secret, keep_newest, key_file
 from daybook.migrate import migrate
 from daybook.operator_commands import note_operation
 from daybook.privacy import check_master_key
+from daybook.secret_files import locked
 from daybook.services import Services, services
 from daybook.settings import Settings
 from event_store.connections import connect
@@ -15,9 +19,11 @@ from event_store.privacy.keyring import LOOKUP
 from event_store.privacy.master_keys import Wrapped
 
 BATCH = 500
+# Whoever wraps a key reads the secrets then, and has stored it, or given up, after five seconds.
+SETTLE_SECONDS = 6.0
 OLD_KEYS = """
 select subject_id, master, wrapped from subject_keys
- where wrapped is not null and master <> %s order by subject_id limit %s for update skip locked
+ where wrapped is not null and master <> %s order by subject_id limit %s for update
 """
 REWRAP = """
 update subject_keys k set master = n.master, wrapped = n.wrapped
@@ -44,6 +50,7 @@ def rewrap(connection: Connection[TupleRow], found: Services) -> int:
     Killed anywhere, what is done is done; the next time goes on. Raises `WrongMasterKey`.
     """
     master, done = found.keys.master, 0
+    master.refresh()
     while True:
         with connection.transaction():
             rows = connection.execute(OLD_KEYS, [master.newest, BATCH]).fetchall()
@@ -63,17 +70,33 @@ def rotate(settings: Settings) -> tuple[int, str]:
     kept_here = settings.master_key is None and settings.master_key_file is None
     with services(settings) as found:
         migrate(found.database_url)
-        with connect(found.database_url, name="daybook rotation", statement_ms=60_000) as one:
+        return rotate_kept(key_file(settings), found) if kept_here else rotate_given(found)
+
+
+def rotate_given(found: Services) -> tuple[int, str]:
+    """Wrap all keys by the newest master key, and record it; return how many, and its name."""
+    with connect(found.database_url, name="daybook rotation", statement_ms=60_000) as one:
+        check_master_key(one, found)
+        done = rewrap(one, found)
+    newest = found.keys.master.newest
+    note_operation(found.database_url, "master_key_rotated", done, key=newest)
+    return done, newest
+
+
+def rotate_kept(path: Path, found: Services) -> tuple[int, str]:
+    """Do so with a master key that is made for it. One at a time: or one lost the other's secret.
+
+    The former one goes only when no process can be about to store what it has wrapped by it. Killed
+    anywhere, all that was wrapped can be opened, and the next rotation goes on.
+    """
+    with locked(path):
+        with connect(found.database_url, name="daybook rotation") as one:
             check_master_key(one, found)
-            if kept_here:
-                add_secret(key_file(settings))
-                found.keys.master.refresh()
-            done = rewrap(one, found)
-        newest = found.keys.master.newest
-        note_operation(found.database_url, "master_key_rotated", done, key=newest)
-        if kept_here:
-            keep_newest(key_file(settings))
-        return done, newest
+        add_secret(path)
+        time.sleep(SETTLE_SECONDS)
+        answer = rotate_given(found)
+        keep_newest(path)
+    return answer
 
 
 def status(settings: Settings) -> PrivacyStatus:

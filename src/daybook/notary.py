@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from daybook.logs import Seldom
+from daybook.secret_files import keep_folder
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
 from event_store.evidence.access_chain import (
@@ -150,5 +151,9 @@ def known_keys(folder: Path) -> list[PublicKey]:
 def replace(path: Path, text: str) -> None:
     """Write a file in the place of an older one: at any moment there is one or the other, whole."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(text, encoding="utf-8")
+    with half.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     half.replace(path)
+    keep_folder(path.parent)

@@ -1,10 +1,8 @@
 """The settings: what each DAYBOOK_ variable means, and the only place that knows their names."""
 
 import difflib
-import os
 import re
 import secrets
-import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,6 +12,8 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+
+from daybook.secret_files import keep_first
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = "a duration up to 365d such as 90s, 30min, 2h or 1d"
@@ -131,32 +131,6 @@ def audit_keys(settings: Settings, *, make: bool) -> tuple[bytes, ...]:
         return ()
     except ValueError as error:
         raise SettingsError([f"{path} is damaged: remove it, and a new key is made."]) from error
-
-
-def keep_first(path: Path, text: str) -> None:
-    """Write a private file unless another process has just done so: link(2) never replaces."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(name)
-        keep_folder(path.parent)
-    except FileExistsError:
-        pass
-    finally:
-        Path(name).unlink()
-
-
-def keep_folder(folder: Path) -> None:
-    """Make what was put into a folder outlive a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _field(name: str) -> str:

@@ -5,14 +5,11 @@ A file has one secret a line. The first signs, the others are accepted, some of 
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import re
 import secrets
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +18,8 @@ from typing import NamedTuple
 import structlog
 
 from api.tokens import LIFETIME_SECONDS
-from daybook.settings import Settings, SettingsError, keep_first, strong_secret
+from daybook.secret_files import keep_first, locked, replace_private
+from daybook.settings import Settings, SettingsError, strong_secret
 
 LINE = re.compile(r"(?P<secret>\S+)(?:\s+until\s+(?P<until>\S+))?")
 LOOK_SECONDS = 1.0
@@ -132,20 +130,7 @@ def write(path: Path, keys: Sequence[SigningKey]) -> None:
         f"{key.secret} until {key.until:%Y-%m-%dT%H:%M:%SZ}" if key.until else key.secret
         for key in keys
     ]
-    handle, name = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    with os.fdopen(handle, "w") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time rotate."""
-    with Path(f"{path}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    replace_private(path, lines)
 
 
 def described(keys: Sequence[SigningKey]) -> list[dict[str, str | None]]:

@@ -4,18 +4,23 @@ A line for each: the person's id and the time. Lines are only added; each proces
 line that is there twice, or cut short by a crash, does no harm.
 """
 
+import asyncio
 import fcntl
 import os
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.settings import Settings, keep_folder
+from daybook.secret_files import keep_folder
+from daybook.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 LINE = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) \S+")
 
@@ -58,3 +63,17 @@ def write(path: Path, forgotten: Iterable[tuple[UUID, datetime]]) -> int:
 def note(connection: Connection[TupleRow], path: Path) -> int:
     """Add to the file whom the database knows to be forgotten; return how many are new."""
     return write(path, connection.execute(FORGOTTEN, prepare=True).fetchall())
+
+
+class Tombstones:
+    """The file as the API adds to it, before anybody is told that they are forgotten."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def add(self, user_id: UUID) -> None:
+        """Add somebody; where the file cannot be written, the workers' is what there is."""
+        try:
+            await asyncio.to_thread(write, self._path, [(user_id, datetime.now(UTC))])
+        except OSError as error:
+            log.error("forgotten_not_noted", file=str(self._path), error=str(error))  # noqa: TRY400 - the reason is all there is to say

@@ -1,9 +1,12 @@
 """The write side in this process, on a real Postgres, and people who use it."""
 
 import asyncio
+import atexit
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +28,7 @@ from commands.sessions.door import Door
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools
 from daybook.reaction_desk import ReactionDesk
+from daybook.tombstones import Tombstones
 from event_store.store import EventStore
 from tests.daybook.conftest import redis_url
 from tests.event_store.given import keyring
@@ -36,6 +40,8 @@ SECRETS = [b"3" * 32]
 ADMIN_EMAIL = "admin@example.com"
 PROJECTIONS = {"orders", "users"}
 PASSWORD = "correct horse battery"
+FOLDER = TemporaryDirectory(prefix="daybook-tests-")
+atexit.register(FOLDER.cleanup)
 SYSTEM = Asker(actor_id="system", role="system", request_id="test", correlation_id="test")
 
 Client = TestClient[Litestar]
@@ -64,13 +70,21 @@ def new_intake(tools: Tools) -> Intake:
     return Intake(tools, Memory(timedelta(days=1), lambda: SECRETS))
 
 
+def new_tombstones() -> Tombstones:
+    return Tombstones(Path(FOLDER.name) / "forgotten")
+
+
 def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:
     tools = new_tools(database_url)
     return create_app(
         handlers=[*write.HANDLERS, *health({}, {})],
         tokens=tokens or Tokens(KEYS, "first"),
         revocations=Revocations(database_url),
-        provided={"intake": new_intake(tools), "reaction_desk": ReactionDesk(database_url)},
+        provided={
+            "intake": new_intake(tools),
+            "reaction_desk": ReactionDesk(database_url),
+            "tombstones": new_tombstones(),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[opened(tools)],
         version="1",

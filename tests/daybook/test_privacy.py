@@ -11,7 +11,7 @@ import pytest
 from commands.execution import execute
 from commands.users.forget_user import ForgetUser, forget_user
 from commands.work import EMAIL
-from daybook import tombstones
+from daybook import master_rotation, tombstones
 from daybook.master_key import add_secret, keyring
 from daybook.privacy import prepare
 from daybook.services import ServiceError, Services
@@ -63,8 +63,9 @@ def test_all_keys_are_wrapped_by_the_newest_master_key(database_url: str, typed:
 
 
 def test_the_key_that_daybook_keeps_itself_is_made_anew(
-    database_url: str, typed: Typed, tmp_path: Path
+    database_url: str, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(master_rotation, "SETTLE_SECONDS", 0)
     running = keyring(settings(tmp_path / "var"))
 
     async def make_a_key() -> None:
@@ -139,6 +140,25 @@ def test_a_backup_brings_nobody_back(
     assert names == [("user.registered",), ("user.forgotten",)]
     prepare(settings(tmp_path), serving(backup))
     assert rows(backup, "select count(*) from events where name = 'user.forgotten'") == [(1,)]
+
+
+def test_commands_that_write_bring_nobody_back_either(
+    database_url: str, tmp_path: Path, typed: Typed
+) -> None:
+    zoe, other = asyncio.run(some_users(database_url, 2))
+    orders, forgotten = tmp_path / "orders.csv", tmp_path / "var" / "privacy" / "forgotten"
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    orders.write_text(header)
+    creating = ("users", "create-admin", "--email", "root@example.com")
+    password = {"DAYBOOK_ADMIN_PASSWORD": "a long way round"}
+    importing = ("import", "orders", str(orders))
+    for person, words, given in ((zoe, creating, password), (other, importing, {})):
+        forgotten.parent.mkdir(parents=True, exist_ok=True)
+        forgotten.write_text(f"{person} 2026-11-25T02:00:00Z\n")
+        told = typed(*words, **given)
+        assert told.returncode == 0, told
+        names = rows(database_url, "select name from events where stream_id = %s", person)
+        assert names == [("user.registered",), ("user.forgotten",)]
 
 
 def test_the_key_goes_even_of_somebody_who_cannot_be_forgotten(

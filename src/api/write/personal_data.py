@@ -1,5 +1,6 @@
 """Forgetting a person over HTTP."""
 
+from typing import Any
 from uuid import UUID
 
 from litestar.di import NamedDependency
@@ -30,6 +31,7 @@ async def remove_personal_data(
     user_id: FromPath[UUID],
     intake: NamedDependency[Intake],
     revocations: NamedDependency[Revocations],
+    tombstones: NamedDependency[Any],
 ) -> Answer[None]:
     """Forget oneself, or anybody as an administrator, for good: there is no way back.
 
@@ -38,6 +40,8 @@ async def remove_personal_data(
     """
     await check_no_body(request)
     receipt = await intake.take(request, forget_user, ForgetUser(user_id=user_id))
+    # Before the answer: whoever was told that they are forgotten stays so, whatever dies now.
+    await tombstones.add(user_id)
     revocations.learn([Revocation(receipt.position, "user.forgotten", user_id)])
     return gone(receipt)
 

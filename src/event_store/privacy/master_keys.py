@@ -52,8 +52,12 @@ class LocalMasterKeys:
     """Master keys that this process has in memory."""
 
     def __init__(self, read: Callable[[], Sequence[str]]) -> None:
-        """`read` gives the secrets, the newest first; asked again when an unknown name comes up."""
+        """`read` gives the secrets, the newest first; asked again before anything is wrapped.
+
+        Else a process that runs would go on wrapping by a key that a rotation has taken away.
+        """
         self._read = read
+        self._secrets: Sequence[str] = ()
         self._ciphers: dict[str, AESGCM] = {}
         self._newest = ""
         self.refresh()
@@ -65,12 +69,17 @@ class LocalMasterKeys:
 
     def refresh(self) -> None:
         """Read the secrets again."""
-        derived = [derived_key(secret) for secret in self._read()]
+        secrets = tuple(self._read())
+        if secrets == self._secrets:
+            return
+        self._secrets = secrets
+        derived = [derived_key(secret) for secret in secrets]
         self._ciphers = {name_of(key): AESGCM(key) for key in derived}
         self._newest = name_of(derived[0])
 
     def wrap(self, keys: Mapping[UUID, bytes]) -> list[Wrapped]:
         """Encrypt each key for its subject."""
+        self.refresh()
         cipher = self._ciphers[self._newest]
         return [
             Wrapped(subject, self._newest, nonce + cipher.encrypt(nonce, key, subject.bytes))

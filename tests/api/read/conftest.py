@@ -28,7 +28,16 @@ from projections.oversight import Oversight
 from projections.past_lists import Pasts
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
-from tests.api.conftest import Client, Person, create_admin, new_intake, new_tools, opened, register
+from tests.api.conftest import (
+    Client,
+    Person,
+    create_admin,
+    new_intake,
+    new_tombstones,
+    new_tools,
+    opened,
+    register,
+)
 from tests.event_store.given import keyring
 
 Post = Callable[[], None]
@@ -70,6 +79,7 @@ def new_app(
             "hub": hub,
             "personal_data": held,
             "reaction_desk": ReactionDesk(database_url),
+            "tombstones": new_tombstones(),
             "cursors": Cursors(lambda: [b"4" * 32]),
             "oversight": Oversight(database_url),
         },
