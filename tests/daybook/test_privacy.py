@@ -152,10 +152,10 @@ def test_commands_that_write_bring_nobody_back_either(
     creating = ("users", "create-admin", "--email", "root@example.com")
     password = {"DAYBOOK_ADMIN_PASSWORD": "a long way round"}
     importing = ("import", "orders", str(orders))
-    for person, typing, given in ((zoe, creating, password), (other, importing, {})):
+    for person, words, secret in ((zoe, creating, password), (other, importing, {})):
         forgotten.parent.mkdir(parents=True, exist_ok=True)
         forgotten.write_text(f"{person} 2026-11-25T02:00:00Z\n")
-        told = typed(*typing, **given)
+        told = typed(*words, **secret)
         assert told.returncode == 0, told
         names = rows(database_url, "select name from events where stream_id = %s", person)
         assert names == [("user.registered",), ("user.forgotten",)]
