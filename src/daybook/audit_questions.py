@@ -119,6 +119,10 @@ def event_tree(found: Surroundings) -> Tree:
         tree.add(f"{name} {getattr(one, name)}")
     tree.add(f"happened {one.occurred_at:%Y-%m-%d %H:%M:%S.%f}Z")
     tree.add(f"recorded {one.recorded_at:%Y-%m-%d %H:%M:%S.%f}Z")
+    for session in found.sessions:
+        sure = "asked from" if session.exact else "perhaps asked from"
+        moment = f"{session.kind} {session.at:%Y-%m-%d %H:%M:%S}Z"
+        tree.add(f"{sure} session {session.session_id}, {session.address} ({moment})")
     tree.add("data").add(bytes(one.data).decode(), highlight=True)
     others = (("caused by", [found.cause] if found.cause else []), ("caused", found.caused))
     for title, events_ in (*others, ("same request", found.request)):

@@ -15,6 +15,7 @@ from daybook.secret_files import locked
 from daybook.services import Services, services
 from daybook.settings import Settings
 from event_store.connections import connect
+from event_store.event_types import EVENT_TYPES
 from event_store.privacy.keyring import LOOKUP
 from event_store.privacy.master_keys import Wrapped
 
@@ -36,12 +37,23 @@ select coalesce(master, ''), count(*) from subject_keys
 """
 
 
+# It looks at each event: for operators, and seldom.
+PLAIN = """
+select count(*) from events
+ where (name, schema_version) in (select * from unnest(%s::text[], %s::int[]))
+"""
+
+
 class PrivacyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How many people have a key, under which master keys, and how many are forgotten."""
+    """How many people have a key, under which master keys, and how many are forgotten.
+
+    `plain_events` were stored before personal fields were encrypted: they cannot be forgotten.
+    """
 
     newest_master_key: str
     keys: dict[str, int]
     forgotten: int
+    plain_events: int
 
 
 def rewrap(connection: Connection[TupleRow], found: Services) -> int:
@@ -103,11 +115,14 @@ def status(settings: Settings) -> PrivacyStatus:
     """Return how the keys stand."""
     with services(settings) as found:
         migrate(found.database_url)
-        with connect(found.database_url, name="daybook privacy") as connection:
-            rows = connection.execute(STATUS, [LOOKUP]).fetchall()
+        with connect(found.database_url, name="daybook privacy", statement_ms=60_000) as one:
+            rows = one.execute(STATUS, [LOOKUP]).fetchall()
+            plain = [list(column) for column in zip(*EVENT_TYPES.plain, strict=True)]
+            [(plain_events,)] = one.execute(PLAIN, plain).fetchall()
         counts: dict[str, int] = dict(rows)
         return PrivacyStatus(
             newest_master_key=found.keys.master.newest,
             forgotten=counts.pop("", 0),
             keys=counts,
+            plain_events=plain_events,
         )

@@ -32,6 +32,11 @@ def status(as_json: Json = False) -> None:
             "people forgotten": stands.forgotten,
         }
     )
+    if stands.plain_events:
+        typer.echo(
+            f"{stands.plain_events:,} events were stored before personal fields were encrypted:"
+            " what they say of people stays readable after they are forgotten."
+        )
 
 
 @privacy.command("rotate-master")

@@ -143,6 +143,17 @@ class EventTypes:
         """Every name and version that can be read, the newest and the older ones."""
         return frozenset(self._readers)
 
+    @property
+    def plain(self) -> list[Key]:
+        """The older versions of events with personal fields that were stored before these were."""
+        return [
+            (name, version)
+            for name, newest in self.stored_as
+            if (name, newest) in self.sealed
+            for version in range(1, newest)
+            if (name, version) not in self.sealed
+        ]
+
     def encode(self, event: Event) -> tuple[str, int, str]:
         """Return the stored name, schema version and JSON text of an event."""
         name, schema_version = self._keys[type(event)]

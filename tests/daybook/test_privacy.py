@@ -23,7 +23,7 @@ from event_store.privacy.master_keys import WrongMasterKey
 from event_store.reading import stream
 from event_store.store import EventStore
 from tests.commands.given import ADMIN, administrator, registered, signed_in, user_of, working_on
-from tests.conftest import address, run
+from tests.conftest import address, run, tampering
 from tests.daybook.conftest import Typed
 from tests.event_store import given
 from tests.event_store.given import MASTER_KEY, rows
@@ -91,6 +91,20 @@ def test_the_key_that_daybook_keeps_itself_is_made_anew(
         [[lookup]] = connection.execute("select subject_id from subject_keys").fetchall()
         running.forget(lookup)
         assert running.fetch(connection, [lookup])  # it reads the file again by itself
+
+
+def test_events_that_cannot_be_forgotten_are_counted(database_url: str, typed: Typed) -> None:
+    assert "stays readable" not in typed("privacy", "status").stdout
+    with tampering(database_url) as connection:
+        connection.execute(
+            "insert into events values (1, %s, 'user', 1, 'user.renamed', 1, %s, 'a', 'a', 'a',"
+            " 'a', null, %s, 'a', now(), now())",
+            [uuid4(), '{"name": "Zoe"}', uuid4()],
+        )
+        connection.execute("update log_head set position = 1")
+    told = typed("privacy", "status")
+    assert (told.returncode, "1 events were stored before" in told.stdout) == (0, True), told
+    assert '"plain_events": 1' in typed("privacy", "status", "--json").stdout
 
 
 def test_a_start_with_another_master_key_is_refused(database_url: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -43,16 +43,14 @@ COLUMNS = (
 ENCODE = msgspec.json.Encoder().encode
 
 
-class Writer:
-    """Turns pages of events into the bytes of a file; `end` returns what is left."""
+class Writer(Protocol):
+    """Turns pages of events into the bytes of a file."""
 
     def page(self, entries: Sequence[Entry]) -> bytes:
         """Return the bytes of a page."""
-        raise NotImplementedError
 
     def end(self) -> bytes:
         """Return the bytes that end the file."""
-        return b""
 
 
 def moment(value: datetime) -> str:
@@ -68,7 +66,7 @@ def plain(one: Entry) -> Iterator[tuple[str, Any]]:
         yield name, moment(value) if isinstance(value, datetime) else value
 
 
-class JsonLines(Writer):
+class JsonLines:
     """One JSON object a line."""
 
     def page(self, entries: Sequence[Entry]) -> bytes:
@@ -78,8 +76,12 @@ class JsonLines(Writer):
             for one in entries
         )
 
+    def end(self) -> bytes:
+        """Return nothing: the last line is the end."""
+        return b""
 
-class Csv(Writer):
+
+class Csv:
     """RFC 4180, with a line of names; what is null is empty."""
 
     def __init__(self) -> None:
@@ -101,7 +103,7 @@ class Csv(Writer):
         return b"" if self._begun else self.page([])
 
 
-class Parquet(Writer):
+class Parquet:
     """Parquet, compressed by zstd; each row group is some pages, so memory stays bounded."""
 
     GROUP = 10_000

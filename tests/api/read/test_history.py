@@ -2,8 +2,9 @@
 
 import json
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from event_store.connections import connect
@@ -233,3 +234,41 @@ def test_erasures_operations_and_looks_at_a_person_are_listed_with_their_kind(
     event = auditor.ask("GET", f"/audit/events/{listed[1]['asked']['logPosition']}")
     assert data_of(event)["event"]["data"]["reason"] == "Zoe rang"
     refused(auditor.ask("GET", "/audit/accesses?kind=none"), 400, "MALFORMED_REQUEST")
+
+
+SIGN_IN = """
+insert into sign_ins (at, kind, user_id, session_id, network, address, agent, request_id)
+select recorded_at - %s::interval, %s, %s, %s, 'n', %s, 'browser', %s
+  from events where position = %s
+"""
+
+
+def test_an_event_is_shown_with_the_sessions_that_its_actor_had(
+    auditor: Person, customer: Person, staff: Person, database_url: str
+) -> None:
+    placed = newest(auditor, place_order(customer, list_product(staff)))
+    place, request = placed["position"], placed["requestId"]
+    held, left, expired, reused = (str(uuid4()) for _ in range(4))
+    records = [
+        ("50 min", "signed_in", customer.id, held, "198.51.100.1", "r-1"),
+        ("20 min", "refreshed", customer.id, held, "198.51.100.2", "r-2"),
+        ("30 min", "signed_in", customer.id, left, "198.51.100.3", "r-3"),
+        ("10 min", "signed_out", customer.id, left, "198.51.100.3", "r-4"),
+        ("2 hours", "signed_in", customer.id, expired, "198.51.100.4", "r-5"),
+        ("-1 min", "signed_in", customer.id, str(uuid4()), "198.51.100.5", "r-6"),
+        ("20 min", "signed_in", staff.id, str(uuid4()), "198.51.100.6", "r-7"),
+    ]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for record in records:
+            connection.execute(SIGN_IN, [*record, place])
+
+        def shown() -> list[tuple[str, str, bool]]:
+            found = data_of(auditor.ask("GET", f"/audit/events/{place}"))["sessions"]
+            return [(one["sessionId"], one["address"], one["exact"]) for one in found]
+
+        assert shown() == [(held, "198.51.100.2", False)]
+        exact = ("-1 s", "reused", customer.id, reused, "198.51.100.9", request)
+        connection.execute(SIGN_IN, [*exact, place])
+        assert shown() == [(reused, "198.51.100.9", True)]
+        connection.execute("delete from sign_ins where user_id = %s", [customer.id])  # forgotten
+        assert shown() == []

@@ -61,7 +61,7 @@ def verified(file: Path, key: str, proof: Path | None = None) -> tuple[int, str]
     return ended.returncode, ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize(
     ("asked", "rows"),
     [((), EVENTS), (("--from", "100", "--to", "355"), 256), (("--from", "512", "--to", "512"), 1)],
@@ -75,6 +75,13 @@ def test_an_export_is_proven_offline(  # noqa: PLR0913, PLR0917 - two tables of 
     assert json.loads(told.stdout)["events"] == rows
     code, said = verified(file, key)
     assert (code, said.split()[0]) == (0, str(rows)), said
+    if form == "parquet":
+        table = parquet.read_table(file)
+        for other in (table.slice(1), table.slice(0, rows - 1), table.take([*range(rows)][::-1])):
+            if other != table:
+                parquet.write_table(other, file)
+                assert verified(file, key)[0] == 1
+        return
     lines = file.read_bytes().splitlines(keepends=True)
     for number in {len(lines) // 2, len(lines) - 1}:
         file.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
