@@ -45,6 +45,9 @@ def test_a_person_who_is_forgotten_is_in_no_store(daybook: Running) -> None:
     wait_until(lambda: admin.get(path).json()["data"]["notes"] != [], 20)
     wait_until(lambda: in_tables(daybook, word) >= {"users_v1", "orders_v1"}, 20)
 
+    for query in (f"data.email={email}", f"data.name={word}", f"actorId={email}"):
+        assert admin.get(f"/audit/events?{query}").status_code == 200
+
     assert zoe.delete(f"/users/{zoe_id}/personal-data").status_code == 204
     noted = daybook.folder / "var" / "privacy" / "forgotten"
     assert zoe_id in noted.read_text()  # before the answer, and not with the workers' next look
