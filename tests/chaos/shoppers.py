@@ -39,7 +39,7 @@ class Shop:
             try:
                 answer = await self._client.post(path, json=body, headers=headers)
                 self.ledger.answers[str(answer.status_code)] += 1
-                if answer.status_code < 500 and answer.status_code != 429:
+                if answer.status_code < 500 and not is_later(answer):
                     return answer.status_code, answer.json()
             except httpx.HTTPError as error:
                 self.ledger.answers[type(error).__name__] += 1
@@ -67,6 +67,13 @@ class Shop:
             body = {"sku": f"SKU-{number}", "name": "A thing", "price": price, "stock": stock}
             product = (await self.data("/products", body, self.staff))["id"]
             self.ledger.stock[product] = stock
+
+
+def is_later(answer: httpx.Response) -> bool:
+    """Tell whether an answer only says to come again: nothing was decided."""
+    if answer.status_code == 409:
+        return bool(answer.json()["error"]["code"] == "VERSION_CONFLICT")
+    return answer.status_code == 429
 
 
 async def shop(place: Shop, number: int, until: float, chance: random.Random) -> None:
