@@ -73,7 +73,9 @@ class RowCache(AbstractAsyncContextManager["RowCache"]):
         kept = self._kept.get((table.name, key))
         if kept is None or kept.generation != generation or kept.until < time.monotonic():
             return None
-        return self._still_true(table, key, kept.seen, least)
+        # What an event has touched is not here any more: it need not be looked up once more.
+        position = self._touched.true_unless_touched(kept.seen.position)
+        return None if position is None or position < least else Seen(kept.seen.row, position)
 
     async def find(self, table: Table, wanted: Mapping[Any, int]) -> dict[Any, Seen]:
         """Return those rows that are in Redis and still true; `wanted` has each's least position.
@@ -109,7 +111,7 @@ class RowCache(AbstractAsyncContextManager["RowCache"]):
     def _remember(self, table: Table, generation: str, found: Mapping[Any, Seen]) -> None:
         until = time.monotonic() + self._seconds
         for key, seen in found.items():
-            if seen.row is not None:
+            if seen.row is not None and self._still_true(table, key, seen, 0):
                 self._kept.pop((table.name, key), None)
                 self._kept[table.name, key] = Kept(seen, generation, until)
         while len(self._kept) > self._most:

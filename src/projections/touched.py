@@ -82,8 +82,12 @@ class Touched(AbstractAsyncContextManager["Touched"]):
     def true_until(self, table: Table, key: Any, position: int) -> int | None:
         """Return up to which position a row is as it was read at one; None: it may be another."""
         place = table.name, key
-        last = max(self._recent.get(place, 0), self._older.get(place, 0), self._horizon)
-        return None if position < last else max(position, self._position or 0)
+        last = max(self._recent.get(place, 0), self._older.get(place, 0))
+        return None if position < last else self.true_unless_touched(position)
+
+    def true_unless_touched(self, position: int) -> int | None:
+        """Return the same for a row of which it is known that no event was told that touches it."""
+        return None if position < self._horizon else max(position, self._position or 0)
 
     def wake(self, _position: int) -> None:
         """Say that this process has appended; returns at once."""
