@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal_column,
     select,
     true,
     tuple_,
@@ -53,13 +54,17 @@ class Shape(NamedTuple):
     sort_by: str
     descending: bool
     from_place: bool = False
+    first: int = 0
+    """How many rows a first page has, where its statement has one plan for whatever values."""
 
 
 @lru_cache(maxsize=1_000)
 def page_sql(listing: Listing, shape: Shape) -> Sql:
     """Return the statement of a page with its total and position."""
     source = source_of(listing, shape)
-    page = ordered(source, shape).offset(bindparam("page_offset", type_=Integer))
+    page = ordered(source, shape)
+    if not shape.first:
+        page = page.offset(bindparam("page_offset", type_=Integer))
     totals = select(
         select(func.count()).select_from(counted(source)).scalar_subquery().label("list_total"),
         position_of(listing.projection).label("list_position"),
@@ -131,7 +136,10 @@ def ordered(source: Source, shape: Shape) -> Select[Any]:
     labels = [one.label(f"by_{n}") for n, one in enumerate(source.order[: -source.ties])]
     order = [one.desc() if shape.descending else one.asc() for one in source.order]
     chosen = source.matching.add_columns(*labels).order_by(*order)
-    return chosen.limit(bindparam("page_limit", type_=Integer))
+    # Written out where the plan is kept: one for any number of rows at all is for a tenth of them.
+    return chosen.limit(
+        literal_column(str(shape.first)) if shape.first else bindparam("page_limit", type_=Integer)
+    )
 
 
 def counted(source: Source) -> FromClause:

@@ -282,6 +282,7 @@ LISTING = Listing(
         "maxTotal": (ORDERS.c.total <= bindparam("maxTotal"), as_is),
         "productId": (ORDERS.c.product_ids.contains(bindparam("productId")), alone),
     },
+    keys=frozenset({"userId"}),
     sorts={
         "placedAt": ["placed_at"],
         "updatedAt": ["updated_at"],

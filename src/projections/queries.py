@@ -17,7 +17,7 @@ from projections.list_sql import (
     rows_sql,
     stretch_sql,
 )
-from projections.listing import Listing, Page, Part, Request, Stretch, values_of
+from projections.listing import Listing, Page, Part, Request, Stretch, has_one_plan, values_of
 from projections.projection import Projection, Row, key_columns
 
 
@@ -25,7 +25,9 @@ async def list_rows(
     connection: AsyncConnection[TupleRow], listing: Listing, request: Request
 ) -> Page:
     """Return a page of a list, its total and its position, all of one moment."""
-    shape = Shape(tuple(sorted(request.filters)), request.sort_by, request.descending)
+    first = request.limit if has_one_plan(listing, request) else 0
+    filters = tuple(sorted(request.filters))
+    shape = Shape(filters, request.sort_by, request.descending, first=first)
     values = values_of(listing, request.filters)
     limits = {"page_limit": request.limit, "page_offset": request.offset}
     rows = await fetched(connection, page_sql(listing, shape), values | limits)

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from sqlalchemy import Table
 
 from event_store.connections import borrowed, pool
-from projections.listing import Listing, Page, Part, Request, Stretch
+from projections.listing import Listing, Page, Part, Request, Stretch, has_one_plan
 from projections.progress import Progress
 from projections.projection import Key, Projection, Row
 from projections.queries import list_rows, list_stretch
@@ -53,7 +53,8 @@ class Views(AbstractAsyncContextManager["Views"]):
         """Single rows and lists have connections of their own: neither has to wait for the other.
 
         A list is planned for its very values: a plan for any values at all would search a rare
-        word as if it were a common one.
+        word as if it were a common one. But the beginning of one, which most clients ask for, is
+        read as rows are, by a plan that is kept.
         """
         self._rows = pool(database_url, name="daybook views", size=readers)
         self._lists = pool(
@@ -110,7 +111,8 @@ class Views(AbstractAsyncContextManager["Views"]):
             page = await list_rows(connection, listing, request)
             return page, page.position
 
-        page, _ = await self.answer([listing.projection], ask, many=True)
+        many = not has_one_plan(listing, request)
+        page, _ = await self.answer([listing.projection], ask, many=many)
         return page
 
     async def stretch(self, listing: Listing, asked: Stretch) -> Part:
