@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import sha256
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,8 @@ class Aggregate(Generic[State, Happened]):
 
     Snapshots hold a state as JSON under the fingerprint of its schema and `edition`, so a changed
     schema makes them void; a fold that gives other values in the same schema needs a new edition.
-    `subject_of` says whom the personal fields of a stream's events are about.
+    `subject_of` says whom the personal fields of a stream's events are about; `happened` are the
+    kinds of its events.
     """
 
     stream_type: str
@@ -38,12 +39,14 @@ class Aggregate(Generic[State, Happened]):
     edition: int = 1
     subject_of: Callable[[UUID, State], UUID] | None = None
     fingerprint: str = field(init=False)
+    happened: tuple[type[Any], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         schema = msgspec.json.encode(
             [self.edition, msgspec.json.schema(self.state)], order="sorted"
         )
         object.__setattr__(self, "fingerprint", f"{self.stream_type}:{sha256(schema).hexdigest()}")
+        object.__setattr__(self, "happened", get_args(get_type_hints(self.evolve)["event"]))
 
     def fold(self, events: Iterable[Happened]) -> State | None:
         """Return the state that the events lead to, None without events."""

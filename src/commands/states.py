@@ -41,6 +41,8 @@ class Known(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Known(None, 0, None)
+# An id is of one kind for ever: who asks for another kind finds nothing, and nothing can change it.
+OF_ANOTHER_KIND = Known(None, 0, None, proven=True)
 
 
 class States:
@@ -66,7 +68,7 @@ class States:
                 missing.append(stream_id)
             else:
                 self._known.move_to_end(stream_id)
-                found[stream_id] = known
+                found[stream_id] = OF_ANOTHER_KIND if is_foreign(kind, known) else known
         if missing:
             found |= await self._read_for_all(kind, missing, proven=proven)
         return found
@@ -119,6 +121,9 @@ class States:
         )
         found: dict[UUID, Known] = {}
         for (stream_id, base), news in zip(bases.items(), loaded, strict=True):
+            if is_foreign(kind, base) or holds_others(kind, news):
+                found[stream_id] = OF_ANOTHER_KIND
+                continue
             known = folded(kind, base, news)
             self._consider_snapshot(kind, stream_id, known, len(news.events))
             present = self._known.get(stream_id)
@@ -159,6 +164,16 @@ class States:
             await self._store.keep_snapshot(snapshot)
         except StoreUnavailable as error:
             log.warning("snapshot_not_kept", stream_id=str(snapshot.stream_id), error=str(error))
+
+
+def is_foreign(kind: Aggregate[Any, Any], known: Known) -> bool:
+    """Tell whether what is known of a stream is the state of another kind."""
+    return known.state is not None and not isinstance(known.state, kind.state)
+
+
+def holds_others(kind: Aggregate[Any, Any], news: Loaded) -> bool:
+    """Tell whether what was read of a stream are events of another kind."""
+    return bool(news.events) and not isinstance(news.events[0], kind.happened)
 
 
 def folded(kind: Aggregate[Any, Any], base: Known, news: Loaded) -> Known:

@@ -11,13 +11,15 @@ import pytest
 
 from commands.aggregates import PRODUCT
 from commands.execution import execute
+from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.orders.place_order import Item, PlaceOrder, place_order
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.list_product import ListProduct, list_product
 from commands.states import EVENTS_WORTH_A_SNAPSHOT
 from commands.work import Tools
-from domain.product import OutOfStock, Product
+from domain.product import Event, OutOfStock, Product
+from domain.refusal import NotFound
 from tests.commands.given import STAFF, asking, if_match, pounds, working_on
 from tests.event_store.asynchronous import on_a_loop
 
@@ -98,6 +100,20 @@ async def test_a_product_that_everybody_wants_is_never_oversold(database_url: st
 
 
 @on_a_loop
+async def test_the_id_of_something_else_is_the_id_of_nothing(database_url: str) -> None:
+    """Whether this process knows the stream already or has to read it, and it knows no less."""
+    async with working_on(database_url) as here, working_on(database_url) as there:
+        tea = await listed(here, stock=1)
+        for tools in (here, there):
+            with pytest.raises(NotFound):
+                await execute(tools, STAFF, cancel_order, CancelOrder(order_id=tea, reason="no"))
+            await adjusted(tools, tea, 1)
+            with pytest.raises(NotFound):
+                await execute(tools, STAFF, cancel_order, CancelOrder(order_id=tea, reason="no"))
+        assert await stock_in_log(there, tea) == 3
+
+
+@on_a_loop
 async def test_what_counts_on_an_append_that_fails_fails_with_it(database_url: str) -> None:
     """Both processes bring the stream to the same version; only one of the histories is true."""
     async with working_on(database_url) as here, working_on(database_url) as there:
@@ -128,7 +144,7 @@ async def test_a_long_stream_that_many_want_at_once_is_folded_once(
         await asyncio.gather(*(adjusted(tools, tea, 1) for _ in range(50)))
     folded = 0
 
-    def evolve(state: Product | None, event: Any) -> Product:
+    def evolve(state: Product | None, event: Event) -> Product:
         nonlocal folded
         folded += 1
         return PRODUCT.evolve(state, event)
