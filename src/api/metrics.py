@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from api.errors import NotSignedIn
 from api.guards import ANYONE
@@ -15,6 +16,9 @@ from api.request_context import Context
 from api.routes import route
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+SHOWN = ResponseSpec(
+    str, generate_examples=False, description="All metrics.", media_type="text/plain"
+)
 FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 
 
@@ -35,6 +39,7 @@ def metrics(rendered: Callable[[], bytes], token: str | None) -> HTTPRouteHandle
         tag="Operations",
         refusals=["UNAUTHENTICATED"],
         credentials=False,
+        answers={200: SHOWN},
     )
     async def show_metrics(request: ApiRequest) -> Response[bytes]:
         """Show what Prometheus scrapes, in its text format."""

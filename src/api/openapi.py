@@ -153,14 +153,14 @@ IF_MATCH: Schema = {
     "in": "header",
     "description": "The version, in quotes, that the resource must have.",
     "required": False,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^("(0|[1-9][0-9]{0,8})"|\*)$', "examples": ['"3"']},
 }
 IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes a repetition safe: it gets the first answer again, and nothing is done.",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
 }
 HEADERS = {
     "Idempotency-Replayed": "true: this is the answer to an earlier request with the same key.",

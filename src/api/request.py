@@ -29,7 +29,7 @@ PLACE = re.compile(r" - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 FIELD = re.compile(
     r"^Object (?P<problem>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL
 )
-
+LENGTH = re.compile(r"^Expected `str` of length (?P<sign>[<>])= (?P<count>\d+)$")
 
 Decoder: TypeAlias = msgspec.json.Decoder[Any]
 
@@ -162,4 +162,8 @@ def invalid(problem: str) -> Invalid:
         path = f"{path}.{found['name']}" if path else found["name"]
         missing = found["problem"].startswith("missing")
         message = "This field is missing." if missing else "There is no such field."
+    if found := LENGTH.match(message):
+        most = found["sign"] == "<"
+        kind = "At most {} characters are allowed" if most else "At least {} characters are needed"
+        message = f"{kind.format(found['count'])} here."
     return Invalid(None, Detail(path, message.replace("`", "")))

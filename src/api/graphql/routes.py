@@ -91,6 +91,9 @@ ANSWERED = ResponseSpec(
 )
 
 
+PAGE = ResponseSpec(str, generate_examples=False, description="HTML.", media_type="text/html")
+
+
 @dataclass
 class Asked(operation([*CONSISTENCY], [])):  # type: ignore[misc]  # a class that is made
     """The documented operation: what is not understood is told in GraphQL's own form as well."""
@@ -179,8 +182,12 @@ def page(path: str, name: str, media_type: str) -> HTTPRouteHandler:
     declared = HTTPRouteHandler(
         path,
         http_method="GET",
-        include_in_schema=False,
+        include_in_schema=path == PATH,
         sync_to_thread=False,
         name=f"{PATH} {name}",
+        operation_id="showExplorer",
+        summary="A page to ask in GraphQL, in development",
+        tags=[TAG],
+        responses={200: PAGE},
     )
     return declared(file)

@@ -15,7 +15,7 @@ from litestar.types import AnyCallable
 
 from api.guards import AUDITOR
 from api.read.evidence import LARGEST, TAG, access
-from api.read.history import INSIDE, PAGING, VALUES, read
+from api.read.history import PAGING, PATHS, VALUES, read
 from api.read.lists import given_in, read_values
 from api.read.values import Value, choice, whole
 from api.read.views import operation, parameter
@@ -38,7 +38,7 @@ def export_route(
     path: str, values: dict[str, Value], media_type: str, *, summary: str
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route whose answer is a file."""
-    documented = {**values, "data.*": INSIDE}
+    documented = [*(parameter(*one, ()) for one in values.items()), PATHS]
     answer = ResponseSpec(
         str, generate_examples=False, description="The file.", media_type=media_type
     )
@@ -49,9 +49,9 @@ def export_route(
         summary=summary,
         tag=TAG,
         refusals=["UNAVAILABLE", "NOT_FOUND"],
-        query=documented,
+        query={*values, "data.*"},
         answers={200: answer},
-        operation=operation([parameter(*one, ()) for one in documented.items()], []),
+        operation=operation(documented, []),
     )
 
 

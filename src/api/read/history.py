@@ -12,6 +12,8 @@ import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Parameter, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter
 from litestar.types import AnyCallable
 
@@ -67,6 +69,20 @@ VALUES: dict[str, Value] = {
     **PAGING,
 }
 INSIDE = text("Only events with this value inside, at a path such as data.sku; lists are passed.")
+# Any of them: `style: form` writes each property of the object as a parameter of its own.
+PATHS = Parameter(
+    name="data",
+    param_in="query",
+    description=f"{INSIDE.description} At most {MOST_DATA_FILTERS} paths, as data.sku=A-1.",
+    style="form",
+    explode=True,
+    schema=Schema(
+        type=OpenAPIType.OBJECT,
+        property_names=Schema(type=OpenAPIType.STRING, pattern=f"^{DATA.pattern}$"),
+        additional_properties=INSIDE.schema,
+        max_properties=MOST_DATA_FILTERS,
+    ),
+)
 ACCESSES = {
     "kind": choice("Only accesses of this kind.", KINDS),
     "actorId": text("Only what this auditor, administrator or operator did."),
@@ -79,7 +95,8 @@ def history_route(
     path: str, shape: type[Any], values: dict[str, Value], *, summary: str, inside: bool = False
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route of the history; `inside`: it takes values inside of events."""
-    documented = {**values, **({"data.*": INSIDE} if inside else {})}
+    taken = {*values, "data.*"} if inside else {*values}
+    documented = [*(parameter(*one, ()) for one in values.items()), *([PATHS] if inside else ())]
     return route(
         "GET",
         f"{V1}/audit/{path}",
@@ -87,9 +104,9 @@ def history_route(
         summary=summary,
         tag=TAG,
         refusals=["UNAVAILABLE", "NOT_FOUND"],
-        query=documented,
+        query=taken,
         answers={200: ResponseSpec(shape, generate_examples=False, description="What was asked.")},
-        operation=operation([parameter(*one, ()) for one in documented.items()], []),
+        operation=operation(documented, []),
     )
 
 

@@ -27,7 +27,13 @@ VALUES: dict[str, Value] = {
         "For auditors: as it was at this position of the log, or at this moment.",
         f"a position, {MOMENT.accepted}",
         place_or_moment,
-        Schema(type=OpenAPIType.STRING, examples=["1204", "2026-11-23T09:30:00Z"]),
+        Schema(
+            any_of=[
+                Schema(type=OpenAPIType.STRING, pattern=f"^[0-9]{{1,{LONGEST_POSITION}}}$"),
+                *(MOMENT.schema.any_of or []),
+            ],
+            examples=["1204", "2026-11-23T09:30:00Z"],
+        ),
     ),
     "asOfTime": choice(
         "Whether a moment in `asOf` means what was recorded by then, or what had happened.",

@@ -43,7 +43,12 @@ def text(description: str) -> Value:
         return given
 
     accepted = f"1 to {LONGEST_TEXT} characters, no control characters"
-    schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=LONGEST_TEXT)
+    schema = Schema(
+        type=OpenAPIType.STRING,
+        min_length=1,
+        max_length=LONGEST_TEXT,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+    )
     return Value(description, accepted, read, schema)
 
 

@@ -25,17 +25,24 @@ POSITION = OpenAPIHeader(
 ETAG = OpenAPIHeader(
     description="The version, in quotes.", schema=Schema(type=OpenAPIType.STRING), required=True
 )
+# RFC 9110, 8.8.3: weak and strong tags, or any.
+TAG = r'(W/)?"[!#-~]*"'
+TAGS = Schema(
+    type=OpenAPIType.STRING,
+    pattern=rf"^(\*|[ ,]*{TAG} *(, *({TAG} *)?)*)$",
+    examples=['"3"'],
+)
 IF_NONE_MATCH = Parameter(
     name="If-None-Match",
     param_in="header",
     description='Versions that the client has, such as "3", or *; then 304 if it is one of them.',
-    schema=Schema(type=OpenAPIType.STRING),
+    schema=TAGS,
 )
 IF_MATCH = Parameter(
     name="If-Match",
     param_in="header",
     description="Versions that the client wants and no other; then 412 if it is none of them.",
-    schema=Schema(type=OpenAPIType.STRING),
+    schema=TAGS,
 )
 MIN_POSITION = Parameter(
     name="Daybook-Min-Position",
@@ -44,7 +51,7 @@ MIN_POSITION = Parameter(
         "A position that the answer must have seen, such as the Daybook-Position of one's own "
         "command; if the view does not come so far in time, the answer is 503 VIEW_BEHIND."
     ),
-    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=2**63 - 1),
 )
 PREFER = Parameter(
     name="Prefer",
@@ -140,7 +147,13 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
         who=who,
         summary=summary,
         tag=tag,
-        refusals=["UNAVAILABLE", "VIEW_BEHIND", "NOT_FOUND", "PRECONDITION_FAILED"],
+        refusals=[
+            "UNAVAILABLE",
+            "VIEW_BEHIND",
+            "NOT_FOUND",
+            "PRECONDITION_FAILED",
+            *(["FORBIDDEN"] if "asOf" in values else []),
+        ],
         query=values,
         answers={200: found, 304: NOT_MODIFIED},
         operation=operation(

@@ -14,6 +14,7 @@ from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
 from api.write.receipts import Changed, changed, check_no_body, created
+from api.write.texts import described, written
 from commands.orders.add_order_note import AddOrderNote, add_order_note
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.orders.deliver_order import DeliverOrder, deliver_order
@@ -22,6 +23,7 @@ from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.refund_order import RefundOrder, refund_order
 from commands.orders.ship_order import ShipOrder, ship_order
 from commands.receipts import Receipt
+from domain.order import MOST_LINES
 from domain.refusal import NotFound, Refusal
 
 TAG = "Orders"
@@ -29,7 +31,8 @@ ORDER = f"{V1}/orders/{{order_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 PLACING = ("OUT_OF_STOCK", "INVALID_STATE", "VERSION_CONFLICT")
 
-Reason = Annotated[str, msgspec.Meta(examples=["ordered twice"])]
+Reason = Annotated[str, written("ordered twice", 500)]
+Items = Annotated[list[Item], described(min_items=1, max_items=MOST_LINES)]
 
 
 class Body(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -39,28 +42,28 @@ class Body(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
 class NewOrder(Body, frozen=True):
     """What to order; staff may say for whom."""
 
-    items: list[Item]
+    items: Items
     user_id: UUID | None = None
 
 
 class NewOrderOfUser(Body, frozen=True):
     """What to order for the user of the path."""
 
-    items: list[Item]
+    items: Items
 
 
 class Payment(Body, frozen=True):
     """What was received; the amount is the order's total."""
 
-    reference: Annotated[str, msgspec.Meta(examples=["INV-1001"])]
+    reference: Annotated[str, written("INV-1001")]
     amount: MoneyText
 
 
 class Shipment(Body, frozen=True):
     """Who carries the goods."""
 
-    carrier: Annotated[str, msgspec.Meta(examples=["Royal Mail"])]
-    tracking_number: Annotated[str, msgspec.Meta(examples=["RM123456789GB"])]
+    carrier: Annotated[str, written("Royal Mail", 100)]
+    tracking_number: Annotated[str, written("RM123456789GB", 100)]
 
 
 class Why(Body, frozen=True):
@@ -72,7 +75,7 @@ class Why(Body, frozen=True):
 class Note(Body, frozen=True):
     """What to remember."""
 
-    text: Annotated[str, msgspec.Meta(examples=["Leave it with the neighbour."])]
+    text: Annotated[str, written("Leave it with the neighbour.", 2_000, lines=True)]
 
 
 class OrderPlaced(msgspec.Struct, frozen=True, rename="camel"):

@@ -5,11 +5,12 @@ from uuid import UUID
 
 import msgspec
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Schema
 from litestar.params import FromPath, JSONBody
 
 from api.envelope import Answer, Success
 from api.guards import STAFF
-from api.money import MoneyText
+from api.money import PriceText
 from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
@@ -21,6 +22,7 @@ from api.write.receipts import (
     created,
     gone,
 )
+from api.write.texts import described, written
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
 from commands.products.list_product import ListProduct, list_product
@@ -31,7 +33,7 @@ TAG = "Products"
 PRODUCT = f"{V1}/products/{{product_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 
-Name = Annotated[str, msgspec.Meta(max_length=400, examples=["White hanging heart"])]
+Name = Annotated[str, written("White hanging heart")]
 
 
 class Body(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -41,9 +43,9 @@ class Body(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
 class NewProduct(Body, frozen=True):
     """What to offer."""
 
-    sku: Annotated[str, msgspec.Meta(max_length=128, examples=["85123A"])]
+    sku: Annotated[str, written("85123A", 64)]
     name: Name
-    price: MoneyText
+    price: PriceText
     stock: (
         Annotated[
             int,
@@ -57,14 +59,18 @@ class ProductChange(Body, frozen=True):
     """What is to be another; the rest stays."""
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
-    price: MoneyText | msgspec.UnsetType = msgspec.UNSET
+    price: PriceText | msgspec.UnsetType = msgspec.UNSET
 
 
 class StockAdjustment(Body, frozen=True):
     """How many pieces more (+) or fewer (-), and why."""
 
-    quantity: Annotated[int, msgspec.Meta(ge=-LARGEST_STOCK, le=LARGEST_STOCK, examples=[-2])]
-    reason: Annotated[str, msgspec.Meta(examples=["broken"])]
+    quantity: Annotated[
+        int,
+        msgspec.Meta(ge=-LARGEST_STOCK, le=LARGEST_STOCK),
+        described(-2, schema_not=Schema(const=0)),
+    ]
+    reason: Annotated[str, written("broken")]
 
 
 class StockAdjusted(msgspec.Struct, frozen=True, rename="camel"):

@@ -15,6 +15,7 @@ from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
 from api.write.receipts import accepted
+from api.write.texts import written
 from commands.projections import by_word, verbs
 from commands.projections.verbs import Verb
 from domain.projection_control import LEAST_THROTTLE, LONGEST_REASON, WHOLE, HowToRebuild
@@ -28,9 +29,7 @@ STATEFUL = (*REFUSALS, "INVALID_STATE")
 
 Name = Annotated[str, PathParameter(description="The projection's name.")]
 Position = Annotated[int, PathParameter(description="The position of the event that failed.")]
-Reason = Annotated[
-    str, msgspec.Meta(max_length=LONGEST_REASON, examples=["the disk is being replaced"])
-]
+Reason = Annotated[str, written("the disk is being replaced", LONGEST_REASON)]
 Share = Annotated[int, msgspec.Meta(ge=LEAST_THROTTLE, le=WHOLE, examples=[50])]
 
 

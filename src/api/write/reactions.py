@@ -12,6 +12,7 @@ from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
 from api.write.receipts import accepted
+from api.write.texts import written
 from commands.reactions.retry_reaction import RetryReaction, retry_reaction
 from commands.reactions.skip_reaction import SkipReaction, skip_reaction
 from domain.reaction_control import LONGEST_REASON, checked_position
@@ -27,9 +28,7 @@ REFUSALS = ("NOT_FOUND", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 class WhyReaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why it is decided so: kept in the log."""
 
-    reason: Annotated[
-        str, msgspec.Meta(max_length=LONGEST_REASON, examples=["the mail server is mended"])
-    ]
+    reason: Annotated[str, written("the mail server is mended", LONGEST_REASON)]
 
 
 class Decided(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,20 +14,21 @@ from api.revocations import Revocations
 from api.routes import V1, route
 from api.write.intake import Intake, origin_of
 from api.write.receipts import Changed, changed, check_no_body, created, gone
+from api.write.texts import described, written
 from commands.users.change_password import ChangePassword, change_password
 from commands.users.change_role import ChangeRole, change_role
 from commands.users.change_user import ChangeUser, change_user
 from commands.users.close_user import CloseUser, close_user
 from commands.users.register_user import RegisterUser, register_user
-from domain.user import LONGEST_PASSWORD, SHORTEST_PASSWORD, Role
+from domain.user import LONGEST_EMAIL, LONGEST_PASSWORD, SHORTEST_PASSWORD, Role
 from event_store.reading import Revocation
 
 TAG = "Users"
 USER = f"{V1}/users/{{user_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 
-Email = Annotated[str, msgspec.Meta(max_length=320, examples=["ada@example.com"])]
-Name = Annotated[str, msgspec.Meta(max_length=400, examples=["Ada Lovelace"])]
+Email = Annotated[str, described("ada@example.com", max_length=LONGEST_EMAIL, format="idn-email")]
+Name = Annotated[str, written("Ada Lovelace", 100, shortest=2)]
 Password = Annotated[
     str,
     msgspec.Meta(

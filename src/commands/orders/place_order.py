@@ -1,5 +1,6 @@
 """Place an order: prices from the catalogue, stock reserved in the same append, all or nothing."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -8,7 +9,7 @@ from commands.aggregates import ORDER, PRODUCT, USER
 from commands.identifiers import new_id
 from commands.work import Work
 from domain.money import Money
-from domain.order import Line, check_items, line_of, place, total_of
+from domain.order import LARGEST_QUANTITY, Line, check_items, line_of, place, total_of
 from domain.product import Product, reserve
 from domain.refusal import Forbidden, Invalid
 from domain.user import check_open
@@ -18,7 +19,7 @@ class Item(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     """How many of which product."""
 
     product_id: UUID
-    quantity: int
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_QUANTITY)]
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 from litestar.di import NamedDependency
 
 from api.guards import STAFF
-from api.read import reports
+from api.read import moments, reports
 from api.read.answers import ViewAnswer
 from api.read.cursors import Cursors
 from api.read.lists import given_in, read_values
@@ -43,7 +43,11 @@ REPORTS = {
 }
 VALUES = {
     "cursor": REPORTS["day"].query.values["cursor"],
-    **{name: value for name, value in reports.VALUES.items() if name != "page"},
+    **{
+        name: value
+        for name, value in reports.VALUES.items()
+        if name not in {"page", *moments.VALUES}
+    },
 }
 
 
