@@ -10,6 +10,7 @@ from api.errors import AnyRequest, failure
 # crowd leaves fewer places to those that are taken, and health checks are hardly sooner answered.
 MOST_UNDER_WAY = 512
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+QUESTIONS = "/graphql"  # posted, but they change nothing
 SENTENCE = "Too many commands are under way: nothing was changed, try again in a moment."
 COME_AGAIN = (b"retry-after", b"1")
 
@@ -27,7 +28,11 @@ class Unburdened:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != ScopeType.HTTP or scope["method"] in READING:
+        if (
+            scope["type"] != ScopeType.HTTP
+            or scope["method"] in READING
+            or scope["path"] == QUESTIONS
+        ):
             await self._app(scope, receive, send)
             return
         if self._under_way >= self._most:

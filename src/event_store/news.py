@@ -75,9 +75,11 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
     personal stays encrypted.
     """
 
-    def __init__(self, database_url: str, keys: Keyring | None = NO_KEYS) -> None:
+    def __init__(
+        self, database_url: str, keys: Keyring | None = NO_KEYS, *, name: str = "daybook live"
+    ) -> None:
         self._keys = keys
-        self._pool = pool(database_url, name="daybook live", size=2)
+        self._pool = pool(database_url, name=name, size=2)
 
     async def __aenter__(self) -> Self:
         """Start to connect; Postgres may be away then and come later."""

@@ -50,7 +50,7 @@ class Touched(AbstractAsyncContextManager["Touched"]):
     ) -> None:
         """`seconds` is for how long rows are cached, and so for how long it has to remember."""
         self._projections, self._seconds = list(projections), seconds
-        self._reader = NewsReader(database_url, keys=None)
+        self._reader = NewsReader(database_url, keys=None, name="daybook cache")
         self._pool = pool(database_url, name="daybook cache", size=1)
         self._names = sorted({name for one in self._projections for name in one.event_names})
         self._told: Callable[[Place | None], None] = lambda _: None

@@ -48,13 +48,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def crowd(method: str, path: str = "/") -> tuple[Messages, list[Messages | BaseException]]:
+async def crowd(
+    method: str, path: str = "/", *, asked: str = "/"
+) -> tuple[Messages, list[Messages | BaseException]]:
     """Return what a third request is answered while two are under way, and what those are."""
     slow = Slow()
     app = InContext(Unburdened(slow, most=2), Addresses())
     two = [asyncio.create_task(ask(app, "POST", path)) for _ in range(2)]
     await settle()
-    third = asyncio.create_task(ask(app, method))
+    third = asyncio.create_task(ask(app, method, asked))
     await settle()
     early = third.result() if third.done() else []
     slow.go.set()
@@ -74,9 +76,11 @@ def test_a_command_too_many_is_refused_at_once_with_a_time_to_come_again() -> No
     assert [one[0]["status"] for one in answers[:2] if isinstance(one, list)] == [200, 200]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_reading_is_never_refused_for_it(method: str) -> None:
-    early, answers = asyncio.run(crowd(method))
+@pytest.mark.parametrize(
+    ("method", "asked"), [("GET", "/"), ("HEAD", "/"), ("OPTIONS", "/"), ("POST", "/graphql")]
+)
+def test_reading_is_never_refused_for_it(method: str, asked: str) -> None:
+    early, answers = asyncio.run(crowd(method, asked=asked))
 
     assert early == []
     assert isinstance(answers[2], list)

@@ -1,6 +1,8 @@
 """A campaign: schemathesis' own engine, with all its phases and checks, as one role."""
 
+import gc
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -71,6 +73,10 @@ def campaign(  # noqa: PLR0913 - what is asked, of which document, as whom, each
     schema.hook(filter_failure)
     for event in engine.from_schema(schema).execute():
         note(outcome, event)
+    with warnings.catch_warnings():
+        # It leaves its connections to the collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     return outcome
 
 
