@@ -17,6 +17,7 @@ LEFT_OUT = {
 NO_SCHEMA_SAYS = {
     r"Pages reach to row 10000": "the product of two parameters is bounded",
     r"This must be (a comma list|one of)": "what may be asked for depends on groupBy",
+    r"What is personal is sealed in the past": "it depends on asOf",
     r"This has not passed yet": "the past ends where the log does",
     r"This must be a cursor of this list": "a cursor is sealed, so it cannot be made up",
     r"There is no such (product|user)\.": "what a body refers to must exist",
