@@ -6,19 +6,17 @@ encrypted, so the tables hold nothing that would have to be forgotten.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from sqlalchemy import Table
 
 from event_store import reading
 from event_store.reading import Unread
-from projections.building import MOST_ROWS, MOST_SECONDS, PAGE, Filter, place_of
-from projections.copying import copy_rows
+from projections.building import MOST_SECONDS, PAGE
+from projections.built_rows import BuiltRows
 from projections.folding import TRANSIENT, Careful, Folded, Planned, plan, skips
 from projections.leases import Lease
 from projections.new_tables import make_tables
@@ -33,8 +31,7 @@ from projections.pasts import (
     take,
     unfinished,
 )
-from projections.projection import PARTITIONS, Key, OwnRow, Projection, Row, Rows, key_of
-from projections.row_sql import read_rows, write_rows
+from projections.projection import PARTITIONS, Projection
 
 EVERY_PARTITION = frozenset(range(PARTITIONS))
 
@@ -47,13 +44,9 @@ class PastBuilder:
     def __init__(self, projection: Projection, past: Kept) -> None:
         self._projection, self._past = projection, past
         self._position = 0
-        self._own = isinstance(projection.needs, OwnRow)
-        self._filter: Filter | None = Filter()
         self._indexes: list[str] = []
         self._careful: Careful | None = None
-        self._rows = Rows()
-        self._known: dict[Table, set[Key]] = defaultdict(set)
-        self._stored: dict[Table, set[Key]] = defaultdict(set)
+        self._built = BuiltRows(projection, past.place, afresh=True)
 
     def begin(self, connection: Connection[TupleRow]) -> None:
         """Make the tables: empty, or as they are in the last past before this one."""
@@ -67,7 +60,8 @@ class PastBuilder:
                     columns = ", ".join(column.name for column in table.columns)
                     copy = f"insert into {place}.{table.name} ({columns}) select {columns}"
                     connection.execute(f"{copy} from {base.place}.{table.name}".encode())
-                self._position, self._filter = base.upto, None
+                self._position = base.upto
+                self._built = BuiltRows(self._projection, place, afresh=False)
         reach(connection, self._past, self._position)
 
     def step(self, connection: Connection[TupleRow]) -> bool:
@@ -83,9 +77,7 @@ class PastBuilder:
         position, ends = self._position, time.monotonic() + MOST_SECONDS
         try:
             while (
-                position < self._past.upto
-                and time.monotonic() < ends
-                and sum(map(len, self._known.values())) < MOST_ROWS
+                position < self._past.upto and time.monotonic() < ends and not self._built.is_full
             ):
                 position = self._page(connection, position)
         except TRANSIENT:
@@ -93,7 +85,7 @@ class PastBuilder:
         except Exception:  # whichever event it is, it is found one by one
             if self._careful is not None:
                 raise
-            self._forget()
+            self._built.forget()
             self._careful = self._new_careful()
             return
         self._write(connection, position)
@@ -104,10 +96,10 @@ class PastBuilder:
         planned, simple = plan(self._projection, EVERY_PARTITION, self._wanted(items))
         if not simple and self._careful is None:
             self._careful = self._new_careful()
-        self._load(connection, planned)
+        self._built.load(connection, planned)
         if self._careful is None:
             for item, _ in planned:
-                self._projection.fold(self._rows, item)  # type: ignore[arg-type]  # simple: all were read
+                self._projection.fold(self._built.rows, item)  # type: ignore[arg-type]  # simple: all were read
         else:
             self._fold_carefully(connection, self._careful, planned)
         return upto
@@ -122,63 +114,23 @@ class PastBuilder:
     def _new_careful(self) -> Careful:
         """Return what folds as live views do once an event cannot be applied: it waits by key."""
         leases = [Lease(partition, 0, 0) for partition in range(PARTITIONS)]
-        return Careful(self._projection, leases, Folded(self._rows), frozenset())
+        return Careful(self._projection, leases, Folded(self._built.rows), frozenset())
 
     def _fold_carefully(
         self, connection: Connection[TupleRow], careful: Careful, planned: Sequence[Planned]
     ) -> None:
-        careful.folded = Folded(self._rows)
+        careful.folded = Folded(self._built.rows)
         positions = [item.position for item, _ in planned]
         careful.skipped = skips(connection, self._projection, positions)
         for item, places in planned:
             careful.fold(item, places, None)
 
-    def _load(self, connection: Connection[TupleRow], planned: Iterable[Planned]) -> None:
-        """Read back the rows that a page needs and that earlier stretches may have written."""
-        wanted: dict[Table, set[Key]] = defaultdict(set)
-        for item, places in planned:
-            for table, key in places:
-                if key not in self._known[table]:
-                    self._known[table].add(key)
-                    if self._may_be_stored(item, table, key):
-                        wanted[table].add(key)
-        for table, keys in wanted.items():
-            found = read_rows(connection, table, keys, self._past.place)
-            self._rows.load(table, found)
-            self._stored[table].update(key_of(table, row) for row in found)
-
-    def _may_be_stored(self, item: Item, table: Table, key: Key) -> bool:
-        if self._own:
-            return item.version > 1
-        return self._filter is None or place_of(table, key) in self._filter
-
     def _write(self, connection: Connection[TupleRow], position: int) -> None:
         with connection.transaction():
-            for table, rows in self._rows.written():
-                self._write_table(connection, table, rows)
+            self._built.write(connection)
         reach(connection, self._past, position)
         self._position = position
-        if sum(map(len, self._known.values())) >= MOST_ROWS:
-            self._forget()
-            return
-        for table, rows in self._rows.written():
-            self._stored[table].update(key_of(table, row) for row in rows)
-        self._rows.settle()
-
-    def _write_table(self, connection: Connection[TupleRow], table: Table, rows: list[Row]) -> None:
-        stored, place = self._stored[table], self._past.place
-        changed = [row for row in rows if key_of(table, row) in stored] if stored else []
-        new = [row for row in rows if key_of(table, row) not in stored] if stored else rows
-        write_rows(connection, table, changed, place)
-        copy_rows(connection, table, new, place)
-        if self._filter is not None and not self._own:
-            for row in rows:
-                self._filter.add(place_of(table, key_of(table, row)))
-
-    def _forget(self) -> None:
-        self._rows = Rows()
-        self._known.clear()
-        self._stored.clear()
+        self._built.settle()
 
     def _finish(self, connection: Connection[TupleRow]) -> None:
         enter(connection, self._past, "indexing")

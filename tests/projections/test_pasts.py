@@ -18,6 +18,7 @@ from event_store.connections import connect, connect_async
 from event_store.event_types import Event
 from event_store.history.accesses import Access
 from projections import (
+    built_rows,
     orders,
     past_building,
     products,
@@ -217,7 +218,7 @@ def test_a_list_as_of_a_position_is_the_list_of_a_view_posted_up_to_there(
     database_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(past_building, "PAGE", 7)
-    monkeypatch.setattr(past_building, "MOST_ROWS", 12)
+    monkeypatch.setattr(built_rows, "MOST_ROWS", 12)
     story = Shop(seed).story(90)
     ends = sorted({*Random(seed).sample(range(1, 90), 2), 90})  # noqa: S311 - to be repeated
     expected, done = {}, 0

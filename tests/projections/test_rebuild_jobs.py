@@ -13,7 +13,7 @@ from domain.order import OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import building, orders, products, sales_by_day
+from projections import building, built_rows, orders, products, sales_by_day
 from projections.engine import Pages, catch_up
 from projections.failures import failures
 from projections.projection import Projection, Rows
@@ -66,10 +66,10 @@ def done(database_url: str, projection: Projection, **how: object) -> Rebuild:
 BUILDER = """
     import sys, time
     from event_store.connections import connect
-    from projections import building, orders
+    from projections import building, built_rows, orders
     from projections.rebuild import labour, start, unfinished
 
-    building.MOST_ROWS, building.PAGE = 20, 20
+    built_rows.MOST_ROWS, building.PAGE = 20, 20
     with connect(sys.argv[1], name="builder") as connection:
         start(connection, orders.PROJECTION)
         with labour(connection, {"orders": orders.PROJECTION}) as at_work:
@@ -275,7 +275,7 @@ def test_stretches_of_any_size_lead_to_the_same_rows(
     post(database_url)
     live = everything(database_url)
     monkeypatch.setattr(building, "PAGE", 3)
-    monkeypatch.setattr(building, "MOST_ROWS", 4)
+    monkeypatch.setattr(built_rows, "MOST_ROWS", 4)
     for projection in (ORDERS, PRODUCTS, sales_by_day.PROJECTION):
         job = done(database_url, projection)
         assert job.comparison is not None
