@@ -4,9 +4,9 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from types import MappingProxyType
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
 import psycopg
 from psycopg import AsyncConnection, Connection, conninfo
@@ -123,6 +123,33 @@ def pool(database_url: str, *, name: str, size: int, **session: str) -> AsyncCon
         kwargs={"autocommit": True},
         name=name,
     )
+
+
+class Pooled(AbstractAsyncContextManager[Any]):
+    """Whatever has a pool of connections while it is entered; Postgres may be away then."""
+
+    def __init__(self, connections: AsyncConnectionPool) -> None:
+        self._pool = connections
+
+    async def __aenter__(self) -> Self:
+        """Start to connect."""
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection for a short reading."""
+        async with borrowed(self._pool) as connection:
+            yield connection
 
 
 @asynccontextmanager

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from event_store.connections import borrowed, pool
+from event_store.connections import Pooled, borrowed, pool
 from event_store.event_types import Event, Opened, decode
 from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
@@ -68,7 +66,7 @@ class Batch(msgspec.Struct, frozen=True):
     full: bool
 
 
-class NewsReader(AbstractAsyncContextManager["NewsReader"]):
+class NewsReader(Pooled):
     """Reads what is new; everything raises `StoreUnavailable` within 5 seconds.
 
     Entered, it has a few connections, however many callers there are. Without keys (None) what is
@@ -79,21 +77,7 @@ class NewsReader(AbstractAsyncContextManager["NewsReader"]):
         self, database_url: str, keys: Keyring | None = NO_KEYS, *, name: str = "daybook live"
     ) -> None:
         self._keys = keys
-        self._pool = pool(database_url, name=name, size=2)
-
-    async def __aenter__(self) -> Self:
-        """Start to connect; Postgres may be away then and come later."""
-        await self._pool.open(wait=False)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Hang up."""
-        await self._pool.close()
+        super().__init__(pool(database_url, name=name, size=2))
 
     async def head(self) -> int:
         """Return the newest position."""

@@ -1,17 +1,10 @@
 """The trail of a process that answers auditors: the log's evidence, and the end of every wait."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-
 from event_store import reading
-from event_store.connections import borrowed, pool
+from event_store.connections import Pooled, borrowed, pool
 from event_store.evidence import access_chain, heads, proofs
 from event_store.history import accesses, search
 from event_store.history.accesses import Access, Accesses, Noted
@@ -22,7 +15,7 @@ from event_store.records import Recorded
 from event_store.sign_in_records import SignIn, SignInQuery, sign_ins_async
 
 
-class Trail(AbstractAsyncContextManager["Trail"]):
+class Trail(Pooled):
     """Answers auditors; everything raises `StoreUnavailable` within 5 seconds.
 
     Entered, it has a pool of connections; Postgres may be away then and come later.
@@ -33,21 +26,7 @@ class Trail(AbstractAsyncContextManager["Trail"]):
     ) -> None:
         """`seeds` are the private keys that sign proofs of exports."""
         self.seeds = seeds
-        self._pool = pool(database_url, name="daybook audit", size=readers)
-
-    async def __aenter__(self) -> Self:
-        """Start to connect."""
-        await self._pool.open(wait=False)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Hang up."""
-        await self._pool.close()
+        super().__init__(pool(database_url, name="daybook audit", size=readers))
 
     async def newest_head(self) -> str | None:
         """Return the newest signed head, None while there is none."""
@@ -116,12 +95,6 @@ class Trail(AbstractAsyncContextManager["Trail"]):
             found = await reading.stream_as_of(connection, stream_id, end, happened=happened)
             await accesses.note_async(connection, access, len(found))
             return found
-
-    @asynccontextmanager
-    async def lent(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
-        """Lend a connection for one page of an export."""
-        async with borrowed(self._pool) as connection:
-            yield connection
 
     async def note(self, access: Access, rows: int) -> None:
         """Record what somebody asked and how many rows were given."""

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection, sql
@@ -13,7 +12,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import TupleRow, class_row
 
 from event_store import reading
-from event_store.connections import borrowed, pool
+from event_store.connections import Pooled, borrowed, pool
 from event_store.history import accesses
 from event_store.history.accesses import Access
 from event_store.history.search import first_since
@@ -92,30 +91,21 @@ class Underway(msgspec.Struct, frozen=True, rename="camel"):
     seconds_left: int | None
 
 
-class Pasts(AbstractAsyncContextManager["Pasts"]):
+class Pasts(Pooled):
     """Answers lists as they were; everything raises `StoreUnavailable` in the end.
 
     Entered, it has a pool of connections to the primary; Postgres may be away then and come later.
     """
 
     def __init__(self, database_url: str, *, readers: int = 2) -> None:
-        self._pool = pool(
-            database_url, name="daybook pasts", size=readers, plan_cache_mode="force_custom_plan"
+        super().__init__(
+            pool(
+                database_url,
+                name="daybook pasts",
+                size=readers,
+                plan_cache_mode="force_custom_plan",
+            )
         )
-
-    async def __aenter__(self) -> Self:
-        """Start to connect."""
-        await self._pool.open(wait=False)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Hang up."""
-        await self._pool.close()
 
     async def list(
         self, listing: Listing, request: Request, moment: Moment, access: Access, seconds: float

@@ -16,7 +16,6 @@ from typing import Any, Self
 import structlog
 from sqlalchemy import Table
 
-from event_store.connections import borrowed, pool
 from event_store.event_types import UnknownEvent, UnreadableEvent
 from event_store.news import News, NewsReader
 from event_store.records import Recorded, StoreUnavailable
@@ -51,7 +50,6 @@ class Touched(AbstractAsyncContextManager["Touched"]):
         """`seconds` is for how long rows are cached, and so for how long it has to remember."""
         self._projections, self._seconds = list(projections), seconds
         self._reader = NewsReader(database_url, keys=None, name="daybook cache")
-        self._pool = pool(database_url, name="daybook cache", size=1)
         self._names = sorted({name for one in self._projections for name in one.event_names})
         self._told: Callable[[Place | None], None] = lambda _: None
         self._position: int | None = None
@@ -95,7 +93,6 @@ class Touched(AbstractAsyncContextManager["Touched"]):
 
     async def __aenter__(self) -> Self:
         """Begin to follow the log; Postgres may be away."""
-        await self._pool.open(wait=False)
         await self._reader.__aenter__()
         self._task = asyncio.create_task(self._follow(), name="touched")
         return self
@@ -112,7 +109,6 @@ class Touched(AbstractAsyncContextManager["Touched"]):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._reader.__aexit__(kind, error, traceback)
-        await self._pool.close()
 
     async def _follow(self) -> None:
         while True:
@@ -142,7 +138,7 @@ class Touched(AbstractAsyncContextManager["Touched"]):
     async def _look(self) -> None:
         began = time.monotonic()
         tables = [table.name for one in self._projections for table in one.tables]
-        async with borrowed(self._pool) as connection:
+        async with self._reader.lent() as connection:
             cursor = await connection.execute(GENERATIONS, [tables], prepare=True)
             generations = dict(await cursor.fetchall())
         if self._position is None:

@@ -1,14 +1,12 @@
 """What is held about a person beside the views: their account's history, sign-ins, and keys."""
 
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from event_store.connections import borrowed, pool
+from event_store.connections import Pooled, borrowed, pool
 from event_store.event_types import decode
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.sealing import opener, subjects_in_rows
@@ -60,26 +58,12 @@ class Held(msgspec.Struct, frozen=True):
     answers: list[RememberedAnswer]
 
 
-class PersonalData(AbstractAsyncContextManager["PersonalData"]):
+class PersonalData(Pooled):
     """Reads what is held; everything raises `StoreUnavailable` within 5 seconds."""
 
     def __init__(self, database_url: str, keys: Keyring) -> None:
-        self._pool = pool(database_url, name="daybook personal data", size=1)
+        super().__init__(pool(database_url, name="daybook personal data", size=1))
         self._keys = keys
-
-    async def __aenter__(self) -> Self:
-        """Start to connect."""
-        await self._pool.open(wait=False)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Hang up."""
-        await self._pool.close()
 
     async def about(self, user_id: UUID) -> Held:
         """Return what is held about a person, password hashes left out: they are secrets."""
