@@ -13,7 +13,13 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
 from event_store.evidence.findings import Finding
-from event_store.evidence.heads import LogRewritten, head_in
+from event_store.evidence.heads import (
+    LogRewritten,
+    head_in,
+    is_due,
+    newest_note,
+    newest_note_async,
+)
 from event_store.evidence.merkle import EMPTY
 from event_store.evidence.notes import BadNote, Head, PublicKey, Signer, head_of, signed
 
@@ -56,14 +62,12 @@ def trusted_for_accesses(trusted: Sequence[PublicKey]) -> list[PublicKey]:
 
 def newest_access_note(connection: Connection[TupleRow]) -> str | None:
     """Return the newest signed end of the chain, None while there is none."""
-    row = connection.execute(NEWEST).fetchone()
-    return None if row is None else str(row[0])
+    return newest_note(connection, NEWEST)
 
 
 async def newest_access_note_async(connection: AsyncConnection[TupleRow]) -> str | None:
     """Return the newest signed end of the chain, None while there is none."""
-    row = await (await connection.execute(NEWEST)).fetchone()
-    return None if row is None else str(row[0])
+    return await newest_note_async(connection, NEWEST)
 
 
 def sign_accesses(
@@ -77,7 +81,7 @@ def sign_accesses(
     number, end = end_of(connection)
     note = newest_access_note(connection)
     before = None if note is None else head_in(note)
-    if number == 0 or (before and (before.size == number or now - before.signed_at < between)):
+    if not is_due(before, number, now, between):
         return None
     if before is not None:
         check_chain_contains(connection, before)

@@ -35,15 +35,17 @@ def origin_of(connection: Connection[TupleRow]) -> str:
     return str(row[0])
 
 
-def newest_note(connection: Connection[TupleRow]) -> str | None:
-    """Return the newest signed head, None while there is none."""
-    row = connection.execute(NEWEST).fetchone()
+def newest_note(connection: Connection[TupleRow], newest: str = NEWEST) -> str | None:
+    """Return the newest signed head, None while there is none; `newest` asks for a chain's."""
+    row = connection.execute(newest.encode()).fetchone()
     return None if row is None else str(row[0])
 
 
-async def newest_note_async(connection: AsyncConnection[TupleRow]) -> str | None:
-    """Return the newest signed head, None while there is none."""
-    row = await (await connection.execute(NEWEST)).fetchone()
+async def newest_note_async(
+    connection: AsyncConnection[TupleRow], newest: str = NEWEST
+) -> str | None:
+    """Return the same."""
+    row = await (await connection.execute(newest.encode())).fetchone()
     return None if row is None else str(row[0])
 
 
@@ -71,7 +73,7 @@ def sign(
         size = size_of(connection)
         note = newest_note(connection)
         before = None if note is None else head_in(note)
-        if size == 0 or (before and (before.size == size or now - before.signed_at < between)):
+        if not is_due(before, size, now, between):
             return None
         if before is not None:
             check_contains(connection, before, size)
@@ -81,6 +83,13 @@ def sign(
         for signer in signers:
             connection.execute(INSERT_KEY, [str(signer.public)])
     return note
+
+
+def is_due(before: Head | None, size: int, now: datetime, between: timedelta) -> bool:
+    """Tell whether something of this size is to be signed, if a head of it was signed before."""
+    if before is None:
+        return size > 0
+    return 0 < size != before.size and now - before.signed_at >= between
 
 
 def check_contains(connection: Connection[TupleRow], head: Head, size: int) -> None:
