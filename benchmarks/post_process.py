@@ -1,11 +1,10 @@
 """One worker or builder to measure: takes its share, says that it is ready, works when told to."""
 
-import gc
 import resource
 import sys
 import time
 
-from daybook.builder import RARELY
+from daybook import garbage
 from daybook.logs import configure_logs
 from event_store.connections import connect
 from projections.engine import post_held
@@ -54,7 +53,7 @@ def build(url: str, name: str) -> None:
 
 if __name__ == "__main__":
     configure_logs()
-    gc.set_threshold(*RARELY)
+    garbage.look_rarely()
     if sys.argv[1] == "build":
         build(*sys.argv[2:4])
     else:

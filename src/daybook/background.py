@@ -5,7 +5,6 @@ about, and would hold those up in one interpreter. It is a little nice for the s
 """
 
 import asyncio
-import gc
 import os
 import threading
 import time
@@ -17,8 +16,7 @@ from pathlib import Path
 import psycopg
 import structlog
 
-from daybook import tombstones
-from daybook.builder import RARELY
+from daybook import garbage, tombstones
 from daybook.children import end_with_parent
 from daybook.conductor import Conductor
 from daybook.logs import configure_logs
@@ -128,7 +126,7 @@ def main() -> None:
     """Do all of it until the worker ends."""
     configure_logs()
     os.nice(NICE)
-    gc.set_threshold(*RARELY)
+    garbage.look_rarely()
     settings = Settings.from_environment(os.environ)
     assert settings.database_url is not None  # noqa: S101 - the worker says it
     assert settings.redis_url is not None  # noqa: S101 - as above

@@ -4,7 +4,6 @@ It is a process of its own so that live views are posted beside it and not in tu
 is nice, so that they go first where there are not enough cores.
 """
 
-import gc
 import os
 import subprocess
 import threading
@@ -15,6 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from daybook import garbage
 from daybook.children import begin, end_with_parent
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
@@ -26,8 +26,6 @@ from projections.rebuild import labour, unfinished
 from projections.switched_on import PROJECTIONS
 
 NICE = 10
-# Pages are many objects and no cycles: looking for cycles as often as usual takes a tenth of it.
-RARELY = (50_000, 20, 50)
 STATEMENT_MS = 600_000
 IDLE = "5s"
 LOOK_SECONDS = 1.0
@@ -79,7 +77,7 @@ def main() -> None:
     """Build until there has been nothing to do for some seconds."""
     configure_logs()
     os.nice(NICE)
-    gc.set_threshold(*RARELY)
+    garbage.look_rarely()
     end_with_parent()
     keys = keyring(Settings.from_environment(os.environ))
     quiet_since = time.monotonic()

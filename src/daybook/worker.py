@@ -3,7 +3,6 @@
 Started as `dramatiq daybook.worker:start`; dramatiq calls `start` in each of its processes.
 """
 
-import gc
 import os
 import threading
 import time
@@ -16,7 +15,8 @@ from dramatiq.brokers.redis import RedisBroker
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from daybook.builder import RARELY, Foreman
+from daybook import garbage
+from daybook.builder import Foreman
 from daybook.children import Kept
 from daybook.logs import Seldom, configure_logs
 from daybook.master_key import keyring
@@ -194,7 +194,7 @@ class Leaving(dramatiq.Middleware):
 def start() -> None:
     """Put this process together: its broker, its actor and its tick. dramatiq then runs it."""
     configure_logs()
-    gc.set_threshold(*RARELY)
+    garbage.look_rarely()
     settings = Settings.from_environment(os.environ)
     if settings.database_url is None or settings.redis_url is None:
         message = "A worker needs DAYBOOK_DATABASE_URL and DAYBOOK_REDIS_URL: use `daybook work`."

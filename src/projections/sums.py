@@ -89,8 +89,8 @@ class Sums:
 
     def fold(self, rows: Rows, recorded: Recorded) -> None:
         """Enter an event."""
+        sign, facts = self._facts(recorded.event)
         for key, lines in self._entered(recorded.event):
-            sign, facts = self._facts(recorded.event)
             if rows.find(self.table, *key) is None:
                 rows.put(self.table, self._empty(key))
             row = rows.change(self.table, *key)

@@ -83,7 +83,7 @@ def values_of_any(
     """Return the parameters that every list has, and its filters; each of them must have one."""
     order = "desc" if shown.default_descending else "asc"
     return {
-        "limit": whole("How many entries to answer with.", 1, LARGEST_PAGE, 20),
+        "limit": whole("How many entries to answer with.", 1, LARGEST_PAGE, listing.USUAL_LIMIT),
         "sortBy": choice("What to sort by.", shown.sorts, shown.default_sort),
         "sortOrder": choice("Which end comes first.", ("asc", "desc"), order),
         "fields": fields_value(view),
@@ -98,7 +98,7 @@ def asked_of_any(shown: listing.Listing, found: Mapping[str, Any]) -> dict[str, 
         "filters": {name: found[name] for name in shown.filters if name in found},
         "sort_by": found.get("sortBy", shown.default_sort),
         "descending": shown.default_descending if order is None else order == "desc",
-        "limit": found.get("limit", 20),
+        "limit": found.get("limit", listing.USUAL_LIMIT),
         "fields": found.get("fields"),
     }
 
