@@ -29,11 +29,7 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
     """Measure on an idle system, then under a load of about 500 commands a second."""
     with whole_daybook(bench.folder / "up") as daybook:
         daybook.start()
-        with daybook.client() as client:
-            token = client.headers["Authorization"].removeprefix("Bearer ")
-            product = listed(client)
-        bodies = load.write_bodies(daybook.folder / "bodies", [product])
-        order = Order(f"http://127.0.0.1:{daybook.port}/api/v1/orders", token, bodies)
+        order = orders_of(daybook)
         bench.say(f"{PART}: idle")
         rounds = [sampled(daybook, order, bench) for _ in range(bench.rounds)]
         yield finding("an order in its view, on an idle system", rounds, target=TARGET_MS)
@@ -54,6 +50,15 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
             target=LOADED_P99_MS,
             at_most=True,
         )
+
+
+def orders_of(daybook: WholeDaybook) -> Order:
+    """Offer a product and return orders of it, by the administrator."""
+    with daybook.client() as client:
+        token = client.headers["Authorization"].removeprefix("Bearer ")
+        product = listed(client)
+    bodies = load.write_bodies(daybook.folder / "bodies", [product])
+    return Order(f"http://127.0.0.1:{daybook.port}/api/v1/orders", token, bodies)
 
 
 def listed(client: httpx.Client) -> str:

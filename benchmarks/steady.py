@@ -14,7 +14,7 @@ import psycopg
 from benchmarks import load
 from benchmarks.append_process import order_placed
 from benchmarks.bench import Bench, wait_until
-from benchmarks.delays import listed
+from benchmarks.delays import orders_of
 from benchmarks.findings import Finding, Skipped
 from benchmarks.growing import FILL
 from benchmarks.load import Answered, Order
@@ -42,11 +42,7 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
     seconds = 600 if bench.full else 10 if bench.quick else 60
     with whole_daybook(bench.folder / "up") as daybook:
         daybook.start()
-        with daybook.client() as client:
-            token = client.headers["Authorization"].removeprefix("Bearer ")
-            product = listed(client)
-        bodies = load.write_bodies(daybook.folder / "bodies", [product])
-        order = Order(f"http://127.0.0.1:{daybook.port}/api/v1/orders", token, bodies)
+        order = orders_of(daybook)
         with connect(database_of(daybook), name="bench") as connection:
             bench.say(f"{PART}: {RATE} commands a second for {seconds} s")
             load.sent(order, CONNECTIONS, 5, PAUSE_MS)  # warm

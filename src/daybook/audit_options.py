@@ -1,7 +1,7 @@
 """What can be typed of a question over history, for `daybook audit events` and `export` alike."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -88,6 +88,12 @@ def inside(given: str) -> tuple[str, str]:
     if not equals or not path or not value:
         raise typer.BadParameter(f"{given!r} is no path=value.", param_hint="--data")
     return f"data.{path}", value
+
+
+def check_kind(kind: str | None, kinds: Collection[str]) -> None:
+    """Refuse a kind that there is not."""
+    if kind is not None and kind not in kinds:
+        raise typer.BadParameter(f"It is one of {', '.join(kinds)}.", param_hint="--kind")
 
 
 def utc(moment: datetime | None) -> datetime | None:

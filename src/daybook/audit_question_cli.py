@@ -16,6 +16,7 @@ from daybook.audit_options import (
     Stream,
     StreamType,
     Subject,
+    check_kind,
     question_of,
     settings,
     show,
@@ -125,8 +126,7 @@ def accesses(  # noqa: PLR0913, PLR0917 - what can be typed
     from daybook import audit_questions as questions
     from event_store.history.accesses import KINDS, Accesses
 
-    if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"It is one of {', '.join(KINDS)}.", param_hint="--kind")
+    check_kind(kind, KINDS)
     wanted = Accesses(limit=limit, before=before, kind=kind, actor_id=actor, action=action)
     found = questions.accesses(settings(), wanted, {"kind": kind, "actor": actor, "of": action})
     show(as_json, {"accesses": found}, questions.accesses_text(found))
@@ -147,8 +147,7 @@ def sign_ins(  # noqa: PLR0913, PLR0917 - what can be typed
     from daybook import audit_questions as questions
     from event_store.sign_in_records import KINDS, SignInQuery
 
-    if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"It is one of {', '.join(KINDS)}.", param_hint="--kind")
+    check_kind(kind, KINDS)
     query = SignInQuery(kind=kind, user_id=user, address=address, before=before, limit=limit)
     words = {key: value for key, value in msgspec.structs.asdict(query).items() if value}
     found, more = questions.sign_ins(settings(), query, words)
