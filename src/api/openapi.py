@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from api.body_schemas import REF, body_types, complete
 from api.examples import example, failures
 from api.negotiation import Problem
 from api.routes import V1
@@ -94,7 +95,7 @@ def document(path: str, version: Callable[[Schema], Schema]) -> HTTPRouteHandler
 
     @lru_cache(1)
     def encoded(app: Litestar) -> bytes:
-        return msgspec.json.encode(version(completed(app.openapi_schema.to_schema())))
+        return msgspec.json.encode(version(completed(app)))
 
     @get(path, include_in_schema=False, sync_to_thread=False, name=path)
     def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -103,14 +104,15 @@ def document(path: str, version: Callable[[Schema], Schema]) -> HTTPRouteHandler
     return openapi_json
 
 
-def completed(document: Schema) -> Schema:
-    """Add what cannot be read from the handlers: headers, and that bodies have no other fields."""
-    schemas = document["components"]["schemas"]
+def completed(app: Litestar) -> Schema:
+    """Return the document of all routes with what Litestar leaves out: headers, rules of bodies."""
+    document = app.openapi_schema.to_schema()
+    schemas, bodies = document["components"]["schemas"], body_types(app)
     schemas |= msgspec.json.schema_components([Problem], ref_template=f"{REF}{{name}}")[1]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for body in operation.get("requestBody", {}).get("content", {}).values():
-                close(body["schema"], schemas)
+                complete(body["schema"], bodies[operation["operationId"]], schemas)
                 body["examples"] = {"example": {"value": example(body["schema"], schemas)}}
             is_command = method != "get" and path.startswith(V1)
             if is_command and "{" in path:
@@ -146,7 +148,6 @@ def is_failure(schema: Schema, schemas: Schema) -> bool:
 
 
 BODILESS = ("204", "304")
-REF = "#/components/schemas/"
 PROBLEM = "application/problem+json"
 IF_MATCH: Schema = {
     "name": "If-Match",
@@ -185,17 +186,6 @@ def headers_of(status: str, *, is_command: bool) -> Schema:
         names = ["ETag", "Daybook-Position", "Idempotency-Replayed"]
         names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
-
-
-def close(schema: Schema, schemas: Schema) -> None:
-    """Say of a body's schema, and of all within it, that other fields are errors."""
-    if "$ref" in schema:
-        schema = schemas[schema["$ref"].rpartition("/")[2]]
-        if "properties" in schema:
-            schema["additionalProperties"] = False
-    inner = [*schema.get("properties", {}).values(), *schema.get("oneOf", ())]
-    for one in [*inner, *([schema["items"]] if "items" in schema else [])]:
-        close(one, schemas)
 
 
 def asset(path: str, name: str, media_type: str) -> HTTPRouteHandler:

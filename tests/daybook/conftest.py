@@ -9,9 +9,11 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
+from litestar import Litestar
 
 from daybook import cli
-from daybook.services import services
+from daybook.api import build
+from daybook.services import Services, services
 from daybook.settings import Settings
 from tests.conftest import address, run
 from tests.event_store.conftest import database_url
@@ -30,6 +32,14 @@ def redis_url(server_url: str) -> Iterator[str]:
         given = Settings(data_dir=folder / "var", database_url=server_url)
         with services(given) as found:
             yield found.redis_url
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
+    """Give the application as it is shipped; nothing is asked of it."""
+    folder = tmp_path_factory.mktemp("var")
+    nowhere = Services("postgresql://127.0.0.1:1/none", "redis://127.0.0.1:1/0")
+    return build("all", Settings(data_dir=folder), nowhere)
 
 
 @pytest.fixture

@@ -1,26 +1,13 @@
 """The shipped server: every route is in the table of who may call it, and none is careless."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
-from daybook.api import build
-from daybook.services import Services
-from daybook.settings import Settings
 from tests.api.permissions import OUTSIDE, ROUTES
-
-
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    """Give the application as it is shipped; nothing is asked of it."""
-    folder: Path = tmp_path_factory.mktemp("var")
-    nowhere = Services("postgresql://127.0.0.1:1/none", "redis://127.0.0.1:1/0")
-    return build("all", Settings(data_dir=folder), nowhere)
 
 
 def handlers(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:
