@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 
 import structlog
 from psycopg import Connection, Error, errors
@@ -329,9 +330,19 @@ class Page:
         """Post one event alone, after noting that it is being tried: workers have died here."""
         if not news(self._connection, self._after):
             return 0
-        with on_the_try(self._connection, self.where, self._group) as verdict:
+        rehearse = partial(self._rehearse, upto)
+        with on_the_try(self._connection, self.where, self._group, rehearse) as verdict:
             end, items = self._pages.next(self._connection, self._projection, self._after, upto)
             end, items = self._before_unknown(end, items)
             if verdict is None or not items:
                 return self._attempt(end, items)
             return self._commit(end, self._fold(items, {items[0].position: verdict}))
+
+    def _rehearse(self, upto: int) -> None:
+        """Apply one event over a connection of its own, and undo it."""
+        info = self._connection.info
+        with Connection.connect(info.dsn, password=info.password or None) as apart:
+            _, items = self._pages.next(apart, self._projection, self._after, upto)
+            folded = fold(apart, self._projection, self._group, items, side=self._side)
+            write(apart, self.where, folded)
+            apart.rollback()

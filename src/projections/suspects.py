@@ -3,13 +3,14 @@
 Workers die of much that is no event's fault: an operator's kill, a lack of memory, another view.
 So a death only counts against an event if it was being tried, alone in its process, and each way
 in which a try can end but death takes back all that was counted. Before the next try there is a
-pause, in which a process that dies of something else does so without an event on the try.
+pause, in which a process that dies of something else does so without an event on the try; then the
+event is rehearsed in a copy of the process, and parked at once if the copy dies of it as well.
 """
 
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -17,8 +18,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from projections.leases import Lease, LeaseLost
+from projections.rehearsal import death_of
 from projections.sides import Side
 
+# With so many at the same event it needs no rehearsal to show it.
 LAST_DEATH = 3
 PAUSE_SECONDS = 0.5
 TURN_SECONDS = 1.0
@@ -61,16 +64,18 @@ def news(connection: Connection[TupleRow], after: int) -> bool:
 
 @contextmanager
 def on_the_try(
-    connection: Connection[TupleRow], where: Where, group: Sequence[Lease]
+    connection: Connection[TupleRow],
+    where: Where,
+    group: Sequence[Lease],
+    rehearse: Callable[[], object],
 ) -> Iterator[KilledItsWorker | None]:
     """Note, for a block, that the event after some partitions' position is being tried.
 
-    Gives what is to be said of it if it has killed too many workers already: then it is not to be
-    applied. Raises `LeaseLost` and `AnotherIsTried`.
+    Gives what is to be said of it if it is known to kill its workers: then it is not to be applied.
+    `rehearse` applies it and undoes that. Raises `LeaseLost` and `AnotherIsTried`.
     """
     deaths = max(one.deaths for one in group)
-    if 0 < deaths < LAST_DEATH:
-        time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - out of step
+    known = verdict(deaths, rehearse)
     if not _turn.acquire(timeout=TURN_SECONDS):
         raise AnotherIsTried(where[0])
     try:
@@ -78,10 +83,7 @@ def on_the_try(
         if connection.execute(TRY, [*held, *where]).rowcount != len(group):
             raise LeaseLost(where[0])
         try:
-            if deaths >= LAST_DEATH:
-                yield KilledItsWorker(f"{deaths} workers died while they applied it alone.")
-            else:
-                yield None
+            yield known
         except Exception:
             with suppress(psycopg.Error):  # whoever takes over has only this death to count
                 connection.execute(ACQUIT, [*held, *where])
@@ -92,3 +94,14 @@ def on_the_try(
             one.deaths = 0
     finally:
         _turn.release()
+
+
+def verdict(deaths: int, rehearse: Callable[[], object]) -> KilledItsWorker | None:
+    """Return what is to be said of an event at which so many workers died while they tried it."""
+    if deaths >= LAST_DEATH:
+        return KilledItsWorker(f"{deaths} workers died while they applied it alone.")
+    if deaths:
+        time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - out of step
+        if death := death_of(rehearse):
+            return KilledItsWorker(f"A worker died while it applied it alone, and a copy: {death}.")
+    return None

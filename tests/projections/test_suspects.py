@@ -145,6 +145,43 @@ def test_a_worker_that_has_nothing_to_do_tries_nothing(database_url: str) -> Non
         assert counts(database_url)[2] == 0
 
 
+def test_a_rehearsal_parks_what_kills_at_its_first_death_alone(database_url: str) -> None:
+    """Two deaths of anything, one at the event: a copy that dies of it as well makes it certain."""
+    append(database_url, many_orders(6))
+    for _ in range(3):
+        dies(database_url, 4)
+    works(database_url, killing_its_process_at(4))
+    assert parked(database_url) == [4]
+    with connect(database_url, name="test") as connection:
+        assert len(stored(connection, orders.ORDERS)) == 5
+        [found] = failures(connection)
+        assert "exit code 7" in found.error
+
+
+def killing_its_process_at(at: int) -> Projection:
+    """Return a projection of which an event kills its process, but never that of the tests."""
+    tests = os.getpid()
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        if recorded.position == at and os.getpid() != tests:
+            os._exit(7)
+        orders.fold(rows, recorded)
+
+    return replace(ORDERS, fold=fold)
+
+
+def test_a_rehearsal_leaves_no_trace(database_url: str) -> None:
+    """An event that is innocent is applied once, by its worker."""
+    append(database_url, many_orders(6))
+    with connect(database_url, name="test") as connection:
+        connection.execute(
+            "update projection_checkpoints set crashes = 2, careful_until = 6, deaths = 1"
+        )
+        works(database_url, ORDERS)
+        assert len(stored(connection, orders.ORDERS)) == 6
+        assert counts(database_url) == (0, 0, 0)
+
+
 def test_two_views_of_a_process_never_have_an_event_on_the_try_at_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
