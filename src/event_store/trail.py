@@ -9,6 +9,7 @@ from event_store.evidence import access_chain, heads, proofs
 from event_store.history import accesses, search
 from event_store.history.accesses import Access, Accesses, Noted
 from event_store.history.entries import Entry
+from event_store.history.passed import head_if_passed
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings, surroundings
 from event_store.records import Recorded
@@ -90,8 +91,12 @@ class Trail(Pooled):
     async def stream_as_of(
         self, stream_id: UUID, end: int | datetime, access: Access, *, happened: bool
     ) -> list[Recorded]:
-        """Return the events of a stream up to a position or moment, sealed; that is recorded."""
+        """Return the events of a stream up to a position or moment, sealed; that is recorded.
+
+        Raises `NotYet`.
+        """
         async with borrowed(self._pool) as connection:
+            await head_if_passed(connection, end)
             found = await reading.stream_as_of(connection, stream_id, end, happened=happened)
             await accesses.note_async(connection, access, len(found))
             return found

@@ -11,11 +11,11 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import TupleRow, class_row
 
-from event_store import reading
 from event_store.connections import Pooled, borrowed, pool
 from event_store.history import accesses
 from event_store.history.accesses import Access
-from event_store.history.search import first_since
+from event_store.history.passed import head_if_passed
+from event_store.history.search import first_since, one
 from event_store.privacy.forgotten import forgotten_of, veiled
 from projections.listing import Listing, Page, Request
 from projections.pasts import COLUMNS, FRESH, LOCK, SAFE, Kept
@@ -25,7 +25,7 @@ from projections.queries import list_rows
 SECONDS_BETWEEN_LOOKS = 0.1
 SMALLEST_STEP = timedelta(microseconds=1)
 
-NOW = "select clock_timestamp(), pg_is_in_recovery()"
+REPLICA = "select pg_is_in_recovery()"
 RECORDED = "select recorded_at from events where position = %s"
 # Whoever reads the tables of a past holds its row: nobody else gets the place until he is done.
 FIND = f"""
@@ -54,14 +54,6 @@ INSERT = f"""
 insert into pasts (slot, name, version, upto, happened) values (%s, %s, %s, %s, %s)
 returning {COLUMNS}
 """  # noqa: S608 - our own names
-
-
-class NotYet(Exception):  # noqa: N818 - an answer of the log
-    """What is asked for has not come yet; the log ends at this position."""
-
-    def __init__(self, end: int) -> None:
-        self.end = end
-        super().__init__(f"The log ends at position {end}.")
 
 
 class NoPlace(Exception):  # noqa: N818 - an answer of the register
@@ -161,18 +153,11 @@ async def resolved(
     connection: AsyncConnection[TupleRow], moment: Moment
 ) -> tuple[int, datetime | None]:
     """Return up to which position is looked, and the moment by which it has to have happened."""
-    row = await (await connection.execute(NOW)).fetchone()
-    assert row is not None  # noqa: S101 - it always is
-    now, replica = row
-    if replica:  # as inserting says where nothing can be written, but tables are not there either
-        raise ReadOnlySqlTransaction
-    head = await reading.head_async(connection)
+    if await one(connection, REPLICA):
+        raise ReadOnlySqlTransaction  # as inserting would say, but tables are not there either
+    head = await head_if_passed(connection, moment.end)
     if isinstance(moment.end, int):
-        if moment.end > head:
-            raise NotYet(head)
         return moment.end, None
-    if moment.end > now:
-        raise NotYet(head)
     if moment.happened:
         return head, moment.end
     return await first_since(connection, moment.end + SMALLEST_STEP, head) - 1, None
