@@ -18,7 +18,7 @@ from projections.projection import Place, Projection, Row, Rows
 from projections.sales import booking_of
 
 USERS = Table(
-    "users_v1",
+    "users_v2",
     MetaData(),
     Column("id", Uuid, primary_key=True),
     Column("email", Text),
@@ -145,7 +145,7 @@ def fold_session(row: Row, recorded: Recorded, event: session.Event) -> None:
 
 PROJECTION = Projection(
     name="users",
-    version=1,
+    version=2,
     tables=[USERS],
     events=[
         user.UserRegistered,

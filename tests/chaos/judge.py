@@ -29,7 +29,7 @@ GAPS = "select count(*), coalesce(max(position), 0), (select position from log_h
 VIEWS = {
     "orders": "select id::text, status, total from orders_v1",
     "stock": "select id::text, stock from products_v1",
-    "users": "select id::text, orders from users_v1 where orders > 0",
+    "users": "select id::text, orders from users_v2 where orders > 0",
     "sales by day": """
         select day::text, orders, units, revenue from sales_by_day_v1 where orders > 0
     """,

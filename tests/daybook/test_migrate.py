@@ -9,16 +9,23 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.pool import NullPool
 
-from daybook.migrate import LOCK, NewerDatabase, config, migrate, newest_revision
+from daybook.migrate import LOCK, NewerDatabase, config, migrate, migrations, newest_revision
+from event_store.connections import connect
+from projections import users
+from projections.rebuild import carry_out, unfinished
 from projections.status import statuses
 from projections.switched_on import PROJECTIONS
 from tests.conftest import address
 from tests.daybook.conftest import Typed
+from tests.domain.given import ALICE
 from tests.event_store.given import rows
+from tests.projections.given import STORY, append
 
 # Each is a process of its own, forked from one that has the libraries loaded already.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -116,6 +123,43 @@ def test_a_database_of_a_newer_release_is_refused_and_left_alone(
     assert told.returncode == 2
     assert "The database is at revision 9999" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_users_of_before_summaries_get_theirs_by_the_rebuild_that_a_release_begins(
+    empty_database: str,
+) -> None:
+    at_revision(empty_database, "0021")
+    append(empty_database, STORY)
+    with psycopg.connect(empty_database) as owner:
+        owner.execute(OLD_USER, [ALICE])
+        owner.execute("update projection_checkpoints set position = %s", [len(STORY)])
+    migrate(empty_database)
+    with connect(empty_database, name="test") as connection:
+        summary = "select orders, spent, last_order is null from users_v2 where id = %s"
+        assert connection.execute(summary, [ALICE]).fetchone() == (2, {}, True)  # the old rows
+        [job] = unfinished(connection)
+        carry_out(connection, users.PROJECTION, job, lambda *_: None)
+        assert connection.execute(summary, [ALICE]).fetchone() == (2, {"GBP": "8.54"}, False)
+        assert [one.version for one in statuses(connection) if one.name == "users"] == [2]
+
+
+def at_revision(database_url: str, revision: str) -> None:
+    """Bring an empty database to the schema of an older release."""
+    settings = config()
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, revision)
+        permissions = (migrations() / "sql" / "permissions.sql").read_text()
+        connection.exec_driver_sql(permissions.replace("%", "%%"))
+        connection.commit()
+
+
+OLD_USER = """
+insert into users_v1 (id, email, name, role, status, created_at, updated_at, version, sessions,
+                      orders)
+values (%s, 'a@example.com', 'Alice A.', 'customer', 'active', now(), now(), 5, '{}', 2)
+"""
 
 
 def test_a_user_who_may_not_make_tables_is_told_so(empty_database: str, typed: Typed) -> None:

@@ -19,7 +19,7 @@ from tests.valkey import Valkey, until
 
 pytestmark = pytest.mark.xdist_group("worker")
 
-USERS = "select count(*) from users_v1"
+USERS = "select count(*) from users_v2"
 QUEUED = 10_000
 
 

@@ -64,7 +64,7 @@ def test_the_read_side_answers_on_a_database_that_cannot_be_written(
     replica: Replica, database_url: str
 ) -> None:
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), psycopg.connect(replica.url) as one:
-        one.execute("delete from users_v1")
+        one.execute("delete from users_v2")
     # Beside the write side the primary is another database: whoever looks there finds nothing.
     for side, url in (("read", replica.url), ("all", database_url)):
         app = build(side, settings(read_database_url=replica.url), Services(url, NOWHERE))

@@ -140,7 +140,7 @@ def test_each_filter_in_each_order_reads_few_rows(
 
 def test_the_judge_sees_a_table_that_is_read_through(filled: Connection[TupleRow]) -> None:
     explain = "explain (analyze, timing off, buffers off, format json)"
-    looking = " select * from users_v1 where name like '%no%'"
+    looking = " select * from users_v2 where name like '%no%'"
     found = filled.execute((explain + looking).encode()).fetchone()
     assert found is not None
     assert sum(taken_up(found[0][0]["Plan"])) == USERS

@@ -43,7 +43,7 @@ def test_a_person_who_is_forgotten_is_in_no_store(daybook: Running) -> None:
     mails = daybook.folder / "var" / "mail"
     wait_until(lambda: len(files_with(mails, word)) == 3, 20)
     wait_until(lambda: admin.get(path).json()["data"]["notes"] != [], 20)
-    wait_until(lambda: in_tables(daybook, word) >= {"users_v1", "orders_v1"}, 20)
+    wait_until(lambda: in_tables(daybook, word) >= {"users_v2", "orders_v1"}, 20)
 
     for query in (f"data.email={email}", f"data.name={word}", f"actorId={email}"):
         assert admin.get(f"/audit/events?{query}").status_code == 200
