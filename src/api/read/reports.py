@@ -1,8 +1,8 @@
 """Reports over HTTP: sales by day, product or customer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from api.request import ApiRequest
 from api.routes import V1
 from projections import sales_by_customer, sales_by_day, sales_by_product
 from projections.amounts import MoneyView
+from projections.listing import Listing
 from projections.past_lists import Pasts
 from projections.projection import Row
 from projections.views import Views
@@ -29,27 +30,41 @@ PERIOD = {
 }
 
 
-class Report(NamedTuple):
-    """One grouping of the sales: what it is asked for and how its rows are shown."""
+class Grouping(NamedTuple):
+    """What the sales can be grouped by: the list of it, and how its rows are shown."""
 
-    query: ListQuery
+    listing: Listing
+    view: type[msgspec.Struct]
     shown: Callable[[Row], msgspec.Struct]
 
 
-REPORTS = {
-    "day": Report(
-        ListQuery(sales_by_day.LISTING, sales_by_day.DayView, PERIOD), sales_by_day.day_view
-    ),
-    "product": Report(
-        ListQuery(sales_by_product.LISTING, sales_by_product.ProductSalesView, PERIOD),
+GROUPINGS = {
+    "day": Grouping(sales_by_day.LISTING, sales_by_day.DayView, sales_by_day.day_view),
+    "product": Grouping(
+        sales_by_product.LISTING,
+        sales_by_product.ProductSalesView,
         sales_by_product.product_sales_view,
     ),
-    "customer": Report(
-        ListQuery(sales_by_customer.LISTING, sales_by_customer.CustomerSalesView, PERIOD),
+    "customer": Grouping(
+        sales_by_customer.LISTING,
+        sales_by_customer.CustomerSalesView,
         sales_by_customer.customer_sales_view,
     ),
 }
-GROUP = {"groupBy": choice("What a row is for.", REPORTS)}
+GROUP = {"groupBy": choice("What a row is for.", GROUPINGS)}
+QUERIES = {name: ListQuery(one.listing, one.view, PERIOD) for name, one in GROUPINGS.items()}
+
+Asked_co = TypeVar("Asked_co", covariant=True)
+
+
+class Query(Protocol[Asked_co]):
+    """The parameters of a list, in pages or by cursors."""
+
+    listing: Listing
+    values: dict[str, Value]
+
+    def read(self, given: Mapping[str, str], /) -> Asked_co:
+        """Return what is asked."""
 
 
 class SalesView(msgspec.Struct, frozen=True, rename="camel"):
@@ -65,21 +80,30 @@ class SalesView(msgspec.Struct, frozen=True, rename="camel"):
     revenue: MoneyView
 
 
-def documented_values() -> dict[str, Value]:
+def documented(queries: Mapping[str, Query[object]]) -> dict[str, Value]:
     """Return the parameters of all groupings together, for the document."""
-    queries = [report.query for report in REPORTS.values()]
-    sorts = dict.fromkeys(name for query in queries for name in query.listing.sorts)
+    sorts = dict.fromkeys(name for one in queries.values() for name in one.listing.sorts)
     names = [field.encode_name for field in msgspec.structs.fields(SalesView)]
     return {
         **GROUP,
-        **queries[0].values,
+        **queries["day"].values,
         "sortBy": choice("What to sort by: date, else revenue, unless given.", sorts),
         "sortOrder": choice("Which end comes first: dates asc, else desc.", ("asc", "desc")),
         "fields": some_of("Only these fields, a comma list; those of the grouping.", names),
     }
 
 
-VALUES = documented_values()
+def asked_in(
+    request: ApiRequest, queries: Mapping[str, Query[Asked_co]]
+) -> tuple[Grouping, Asked_co]:
+    """Return by what is grouped, and what is asked of that list; `MalformedRequest`."""
+    given = given_in(request)
+    # What is missing is refused like what is empty.
+    name = read_values(GROUP, {"groupBy": given.pop("groupBy", "")})["groupBy"]
+    return GROUPINGS[name], queries[name].read(given)
+
+
+VALUES = documented(QUERIES)
 
 
 @list_route(
@@ -100,16 +124,12 @@ async def report_sales(
     Currencies are kept apart. The revenue of a day or customer sums orders' rounded totals, that
     of a product its exact lines. Auditors see them only as they were.
     """
-    given = given_in(request)
-    # What is missing is refused like what is empty.
-    group = read_values(GROUP, {"groupBy": given.pop("groupBy", "")})
-    report = REPORTS[group["groupBy"]]
-    asked = report.query.read(given)
+    report, asked = asked_in(request, QUERIES)
     if asked.moment:
-        past = (report.query.listing, asked, asked.moment, lambda row, _: report.shown(row))
+        past = (report.listing, asked, asked.moment, lambda row, _: report.shown(row))
         return await as_of.listed_as_of(request, pasts, *past)
     check(STAFF, request.context.caller)
-    page = await views.list(report.query.listing, asked.wanted)
+    page = await views.list(report.listing, asked.wanted)
     return listed(request, asked, page, [report.shown(row) for row in page.rows])
 
 

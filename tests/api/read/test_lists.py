@@ -206,7 +206,7 @@ def test_every_filter_has_a_value_and_every_default_a_sort() -> None:
     from api.read import orders, products, reports, users  # noqa: PLC0415 - the lists of them all
 
     queries: list[ListQuery] = [users.LIST, users.ADMIN_LIST, products.LIST, orders.LIST]
-    queries += [report.query for report in reports.REPORTS.values()]
+    queries += reports.QUERIES.values()
     for query in queries:
         assert set(query.listing.filters) <= set(query.values)
         assert query.listing.default_sort in query.listing.sorts
