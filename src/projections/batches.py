@@ -2,21 +2,56 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from sqlalchemy import Integer, Table, Uuid, bindparam, column, func, select, true
+from sqlalchemy import (
+    DateTime,
+    Integer,
+    Table,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from projections import orders
 from projections.list_sql import Sql, compiled, position_of, shown_columns
+from projections.listing import Part
 from projections.projection import Projection, Row
 from projections.queries import fetched
 
 IDS = bindparam("ids", type_=ARRAY(Uuid))
+# Where in the list of whose orders to begin; nulls where each list begins at one of its ends.
+WANTED = func.unnest(
+    IDS,
+    bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+    bindparam("places", type_=ARRAY(Uuid)),
+)
+
+
+class Choice(NamedTuple):
+    """Which part of each list is wanted: at its end if `backwards`, or at a place in it."""
+
+    status: str | None
+    limit: int
+    backwards: bool
+    from_place: bool
+
+
+class Wanted(NamedTuple):
+    """A user's orders are wanted, perhaps those beyond a place: when one was placed, and its id."""
+
+    user: UUID
+    place: tuple[datetime, UUID] | None = None
 
 
 async def rows_by_id(
@@ -31,17 +66,38 @@ async def rows_by_id(
 
 
 async def orders_by_user(
-    connection: AsyncConnection[TupleRow], users: Sequence[UUID], status: str | None, limit: int
-) -> tuple[Mapping[UUID, list[Row]], int]:
-    """Return the newest orders of each user, at most `limit`, and the position of the view."""
-    values = {"ids": list(users), "each": limit, "status": status}
-    sql = orders_sql(with_status=status is not None)
-    rows = await fetched(connection, sql, values)
-    found: defaultdict[UUID, list[Row]] = defaultdict(list)
+    connection: AsyncConnection[TupleRow], wanted: Sequence[Wanted], choice: Choice
+) -> tuple[list[Part], int]:
+    """Return parts of the lists of users' orders, newest first, and the position of the view."""
+    places = [one.place or (None, None) for one in wanted]
+    values = {
+        "ids": [one.user for one in wanted],
+        "times": [at for at, _ in places],
+        "places": [key for _, key in places],
+        "each": choice.limit + 1,
+        "status": choice.status,
+    }
+    rows = await fetched(connection, orders_sql(choice._replace(limit=0)), values)
+    found: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         if row["list_row"]:
-            found[row["user_id"]].append(row)
-    return found, rows[0]["list_position"]
+            found[row["number"]].append(row)
+    position = rows[0]["list_position"]
+    return [part_of(found[n], choice, position) for n in range(1, len(wanted) + 1)], position
+
+
+def part_of(rows: list[Row], choice: Choice, position: int) -> Part:
+    """Return a part of a list for its rows, of which one may be too many: the farthest."""
+    shown = rows[-choice.limit :] if choice.backwards else rows[: choice.limit]
+    return Part(shown, len(rows) > choice.limit, position)
+
+
+async def counts_by_user(
+    connection: AsyncConnection[TupleRow], users: Sequence[UUID], status: str
+) -> tuple[Mapping[UUID, int], int]:
+    """Return how many orders in a state each user has, and the position of the view."""
+    rows = await fetched(connection, counts_sql(), {"ids": list(users), "status": status})
+    return {row["user_id"]: row["found"] for row in rows}, rows[0]["list_position"]
 
 
 @lru_cache
@@ -57,26 +113,54 @@ def rows_sql(projection: Projection, table: Table) -> Sql:
 
 
 @lru_cache
-def orders_sql(*, with_status: bool) -> Sql:
-    """Return the statement of `orders_by_user`: an index gives each user's keys, newest first."""
+def counts_sql() -> Sql:
+    """Return the statement of `counts_by_user`."""
     table = orders.ORDERS
-    wanted = func.unnest(IDS).table_valued(column("id", Uuid), name="wanted").render_derived()
-    keys = select(table.c.id).where(table.c.user_id == wanted.c.id)
-    if with_status:
+    counted = (
+        select(table.c.user_id, func.count().label("found"))
+        .where(table.c.user_id == func.any(IDS), table.c.status == bindparam("status"))
+        .group_by(table.c.user_id)
+        .subquery("counted")
+    )
+    seen = select(position_of(orders.PROJECTION).label("list_position")).subquery("seen")
+    return compiled(select(seen, counted).select_from(seen.outerjoin(counted, true())))
+
+
+@lru_cache
+def orders_sql(choice: Choice) -> Sql:
+    """Return the statement of `orders_by_user`: an index gives each user's keys, in order."""
+    table = orders.ORDERS
+    columns = [
+        column("user", Uuid),
+        column("placed_at", DateTime(timezone=True)),
+        column("place", Uuid),
+    ]
+    wanted = WANTED.table_valued(*columns, with_ordinality="number", name="wanted").render_derived()
+    keys = select(table.c.id).where(table.c.user_id == wanted.c.user)
+    if choice.status is not None:
         keys = keys.where(table.c.status == bindparam("status"))
-    newest = (
-        keys.order_by(table.c.placed_at.desc(), table.c.id.desc())
+    order = (table.c.placed_at, table.c.id)
+    if choice.from_place:
+        here, there = tuple_(*order), tuple_(wanted.c.placed_at, wanted.c.place)
+        keys = keys.where(here > there if choice.backwards else here < there)
+    picked = (
+        keys.order_by(*(one.asc() if choice.backwards else one.desc() for one in order))
         .limit(bindparam("each", type_=Integer))
-        .lateral("newest")
+        .lateral("picked")
     )
     shown = table.alias("shown")
-    columns: list[Any] = [
+    columns_shown: list[Any] = [
         one.label(one.name)
         for one in shown_columns(shown)  # type: ignore[arg-type]  # an alias has columns too
     ]
     found = (
-        select(*columns, shown.c.placed_at.label("by_0"), true().label("list_row"))
-        .select_from(wanted.join(newest, true()).join(shown, shown.c.id == newest.c.id))
+        select(
+            *columns_shown,
+            shown.c.placed_at.label("by_0"),
+            wanted.c.number,
+            true().label("list_row"),
+        )
+        .select_from(wanted.join(picked, true()).join(shown, shown.c.id == picked.c.id))
         .subquery("found")
     )
     seen = select(position_of(orders.PROJECTION).label("list_position")).subquery("seen")

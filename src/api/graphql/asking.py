@@ -1,11 +1,10 @@
 """What a question in GraphQL is answered with: the views, who asks, and what loads in batches."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 from sqlalchemy import Table
 from strawberry.dataloader import DataLoader
 
@@ -13,12 +12,13 @@ from api.errors import NotSignedIn
 from api.read.cursors import Cursors
 from api.request_context import Caller
 from projections import orders, products, users
-from projections.batches import orders_by_user, rows_by_id
+from projections.batches import Choice, Wanted, counts_by_user, orders_by_user, rows_by_id
+from projections.listing import Part
 from projections.projection import Projection, Row
 from projections.views import Question, Views
 
 Found = TypeVar("Found")
-NewestOf = tuple[UUID, str | None, int]
+InState = tuple[UUID, str]
 
 
 class Asking:
@@ -36,7 +36,8 @@ class Asking:
         self.position: int | None = None
         self.users: DataLoader[UUID, Row | None] = DataLoader(self._users)
         self.products: DataLoader[UUID, Row | None] = DataLoader(self._products)
-        self.newest_orders: DataLoader[NewestOf, list[Row]] = DataLoader(self._newest_orders)
+        self.orders: DataLoader[tuple[Wanted, Choice], Part] = DataLoader(self._orders)
+        self.counts: DataLoader[InState, int] = DataLoader(self._counts)
 
     @property
     def caller(self) -> Caller:
@@ -64,26 +65,26 @@ class Asking:
     async def _by_id(
         self, projection: Projection, table: Table, ids: list[UUID]
     ) -> list[Row | None]:
-        async def question(connection: AsyncConnection[TupleRow]) -> tuple[dict[UUID, Row], int]:
-            return await rows_by_id(connection, projection, table, ids)
-
+        question = partial(rows_by_id, projection=projection, table=table, ids=ids)
         found = await self.ask([projection], question)
         return [found.get(one) for one in ids]
 
-    async def _newest_orders(self, wanted: list[NewestOf]) -> list[list[Row]]:
-        """Load with one statement for each choice of status and number, of which few are made."""
-        found: dict[NewestOf, list[Row]] = {}
-        for status, limit in dict.fromkeys((status, limit) for _, status, limit in wanted):
-            ids = [user for user, *choice in wanted if choice == [status, limit]]
+    async def _orders(self, asked: list[tuple[Wanted, Choice]]) -> list[Part]:
+        """Load with one statement for each choice, of which few are made."""
+        found: dict[tuple[Wanted, Choice], Part] = {}
+        for choice in dict.fromkeys(choice for _, choice in asked):
+            wanted = [one for one, its in asked if its == choice]
+            question = partial(orders_by_user, wanted=wanted, choice=choice)
+            parts = await self.ask([orders.PROJECTION], question)
+            found |= {(one, choice): part for one, part in zip(wanted, parts, strict=True)}
+        return [found[one] for one in asked]
 
-            async def question(
-                connection: AsyncConnection[TupleRow],
-                ids: list[UUID] = ids,
-                status: str | None = status,
-                limit: int = limit,
-            ) -> Any:
-                return await orders_by_user(connection, ids, status, limit)
-
-            rows = await self.ask([orders.PROJECTION], question)
-            found |= {(user, status, limit): rows.get(user, []) for user in ids}
-        return [found[one] for one in wanted]
+    async def _counts(self, asked: list[InState]) -> list[int]:
+        """Count with one statement for each state."""
+        found: dict[InState, int] = {}
+        for status in dict.fromkeys(status for _, status in asked):
+            users_of = [user for user, its in asked if its == status]
+            question = partial(counts_by_user, users=users_of, status=status)
+            counts = await self.ask([orders.PROJECTION], question)
+            found |= {(user, status): count for user, count in counts.items()}
+        return [found.get(one, 0) for one in asked]

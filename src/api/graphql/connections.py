@@ -1,16 +1,16 @@
 """Connections (the Relay specification): a part of a list with cursors, read forwards or back."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from api.errors import MalformedRequest
 from api.graphql.asking import Asking
 from api.read.cursors import Place
-from api.read.lists import LARGEST_PAGE, AskedOfAny, asked_of_any, read_values
+from api.read.lists import LARGEST_PAGE, AskedOfAny, ListQuery, asked_of_any, read_values
 from api.read.v2.stretches import name_of
-from api.read.values import Value
 from domain.refusal import Detail
 from projections.list_sql import place_types
 from projections.listing import Listing, Part, Request, Stretch, place_of
@@ -78,13 +78,11 @@ class Span:
             raise MalformedRequest(None, Detail(name, message, self.limit))
 
 
-def asked_for(
-    shown: Listing, values: Mapping[str, Value], given: Mapping[str, object], limit: int
-) -> AskedOfAny:
+def asked_for(query: ListQuery, span: Span, **given: object) -> AskedOfAny:
     """Return what is asked of a list, its arguments read as REST reads its parameters."""
-    texts = {name: text_of(value) for name, value in given.items() if value is not None}
-    found = read_values(values, texts)
-    return AskedOfAny(**asked_of_any(shown, found | {"limit": limit}))
+    texts = {to_camel_case(name): text_of(one) for name, one in given.items() if one is not None}
+    found = read_values(query.values, texts)
+    return AskedOfAny(**asked_of_any(query.listing, found | {"limit": span.limit}))
 
 
 def text_of(value: object) -> str:
@@ -102,23 +100,27 @@ async def connection(
     show: Callable[[Row], Node],
 ) -> Connection[Node]:
     """Return a part of a list; its filters are those that the caller may use."""
-    listed = name_of(shown, asked)
-    place = None
-    if span.cursor is not None:
-        kinds = place_types(shown, asked.sort_by)
-        place = asking.cursors.open(listed, span.cursor, kinds).values
     stretch = Stretch(
         filters=asked.filters,
         sort_by=asked.sort_by,
         descending=asked.descending,
         limit=span.limit,
-        place=place,
+        place=place_in(asking, shown, asked, span),
         backwards=span.backwards,
     )
     part = await asking.views.stretch(shown, stretch)
     asking.saw(part.position)
-
     return connected(asking, shown, asked, part, span, show, lambda: counted(asking, shown, asked))
+
+
+def place_in(
+    asking: Asking, shown: Listing, asked: AskedOfAny, span: Span
+) -> tuple[Any, ...] | None:
+    """Return the place in a list that a cursor means; None: one of its ends."""
+    if span.cursor is None:
+        return None
+    kinds = place_types(shown, asked.sort_by)
+    return asking.cursors.open(name_of(shown, asked), span.cursor, kinds).values
 
 
 async def counted(asking: Asking, shown: Listing, asked: AskedOfAny) -> int:

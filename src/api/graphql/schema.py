@@ -99,10 +99,16 @@ class Query:
     ) -> Connection[User]:
         """List users."""
         check(STAFF, info.context.who)
-        given: dict[str, object] = {"email": email, "role": role, "status": status}
-        given |= {"sortBy": sort_by, "sortOrder": sort_order}
         span = Span(first, after, last, before)
-        asked = asked_for(users.LISTING, user_lists.LIST.values, given, span.limit)
+        asked = asked_for(
+            user_lists.LIST,
+            span,
+            email=email,
+            role=role,
+            status=status,
+            sort_by=sort_by,
+            sort_order=sort_order,
+        )
         return await connection(info.context, users.LISTING, asked, span, user_of)
 
     @strawberry.field(description="One's own order, or any for staff.")
@@ -134,12 +140,20 @@ class Query:
         """List orders."""
         asking = info.context
         caller = asking.caller
-        given: dict[str, object] = {"status": status, "userId": user_id, "productId": product_id}
-        given |= {"placedFrom": placed_from, "placedTo": placed_to}
-        given |= {"minTotal": min_total, "maxTotal": max_total}
-        given |= {"sortBy": sort_by, "sortOrder": sort_order}
         span = Span(first, after, last, before)
-        asked = asked_for(orders.LISTING, order_lists.LIST.values, given, span.limit)
+        asked = asked_for(
+            order_lists.LIST,
+            span,
+            status=status,
+            user_id=user_id,
+            placed_from=placed_from,
+            placed_to=placed_to,
+            min_total=min_total,
+            max_total=max_total,
+            product_id=product_id,
+            sort_by=sort_by,
+            sort_order=sort_order,
+        )
         limit_orders(caller, asked.filters)
         return await connection(asking, orders.LISTING, asked, span, order_shown(asking))
 
@@ -169,16 +183,19 @@ class Query:
         sort_order: SortOrder | None = None,  # type: ignore[valid-type]  # as sort_by
     ) -> Connection[Product]:
         """List products."""
-        given: dict[str, object] = {
-            "sku": sku,
-            "name": name,
-            "minPrice": min_price,
-            "maxPrice": max_price,
-        }
-        given |= {"inStock": in_stock, "status": status}
-        given |= {"sortBy": sort_by, "sortOrder": sort_order}
         span = Span(first, after, last, before)
-        asked = asked_for(products.LISTING, product_lists.LIST.values, given, span.limit)
+        asked = asked_for(
+            product_lists.LIST,
+            span,
+            sku=sku,
+            name=name,
+            min_price=min_price,
+            max_price=max_price,
+            in_stock=in_stock,
+            status=status,
+            sort_by=sort_by,
+            sort_order=sort_order,
+        )
         limit_products(info.context.who, asked.filters)
         return await connection(info.context, products.LISTING, asked, span, product_of)
 

@@ -16,16 +16,15 @@ from api.graphql.connections import (
     Span,
     asked_for,
     connected,
-    connection,
-    counted,
+    place_in,
 )
 from api.read.access import works_here
-from api.read.orders import FILTERS as ORDER_FILTERS
+from api.read.orders import LIST as ORDER_LIST
 from domain import order, user
 from domain.refusal import NotFound
 from projections import orders, products, users
-from projections.amounts import MoneyView
-from projections.listing import Listing, Part
+from projections.batches import Choice, Wanted
+from projections.listing import Listing
 from projections.projection import Row
 
 Info: TypeAlias = strawberry.Info[Asking, None]
@@ -130,6 +129,11 @@ class OrderNote:
     at: datetime
 
 
+def notes_of(root: strawberry.Parent[orders.OrderV2View]) -> list[OrderNote] | None:
+    """Return an order's notes, None where they are not shown."""
+    return None if isinstance(root.notes, UnsetType) else root.notes  # type: ignore[return-value]  # the views have the fields
+
+
 @strawberry.type(description="How an order was paid.")
 class Payment:
     """A payment."""
@@ -172,7 +176,9 @@ class Order:
     delivered_at: datetime | None
     cancellation: Reason | None
     refund: Reason | None
-    notes: list[OrderNote] | None = strawberry.field(description="For staff only, else null.")
+    notes: list[OrderNote] | None = strawberry.field(
+        resolver=notes_of, description="For staff only, else null."
+    )
     history: list[OrderEvent]
     version: int
 
@@ -209,116 +215,43 @@ class User:
         before: str | None = None,
         status: OrderStatus | None = None,  # type: ignore[valid-type]  # made of the domain's words
     ) -> Connection[Order]:
-        """Load the newest orders of all users of an answer at once; by cursor those of one."""
+        """Load the orders of all users of an answer at once."""
         asking, span = info.context, Span(first, after, last, before)
-        asked = asked_for(orders.LISTING, ORDER_FILTERS, {"status": status}, span.limit)
-        asked.filters["userId"] = self.id  # whoever sees a user sees their orders
-        if span.backwards or span.cursor is not None:
-            return await connection(asking, orders.LISTING, asked, span, order_shown(asking))
+        asked = asked_for(ORDER_LIST, span, status=status)
         wanted = asked.filters.get("status")
-        rows = await asking.newest_orders.load((self.id, wanted, span.limit + 1))
-        part = Part(rows[: span.limit], len(rows) > span.limit, 0)
+        asked.filters["userId"] = self.id  # whoever sees a user sees their orders
+        place = place_in(asking, orders.LISTING, asked, span)
+        choice = Choice(wanted, span.limit, span.backwards, place is not None)
+        part = await asking.orders.load((Wanted(self.id, place), choice))
 
         async def count() -> int:
             if wanted is None:
                 return self.order_summary.count
-            return await counted(asking, orders.LISTING, asked)
+            return await asking.counts.load((self.id, wanted))
 
         shown = order_shown(asking)
         return connected(asking, orders.LISTING, asked, part, span, shown, count)
 
 
-def money(shown: MoneyView) -> Money:
-    """Show an amount."""
-    return Money(amount=shown.amount, currency=shown.currency)
+# A row is shown as its view of REST, which has the fields of the type under the same names; what
+# a type has besides is loaded by its own methods.
 
 
 def product_of(row: Row) -> Product:
-    """Show a row of the products as REST does."""
-    view = products.product_view(row)
-    return Product(
-        id=view.id,
-        sku=view.sku,
-        name=view.name,
-        price=money(view.price),
-        stock=view.stock,
-        status=ProductStatus(view.status),
-        created_at=view.created_at,
-        updated_at=view.updated_at,
-        version=view.version,
-    )
+    """Show a row of the products."""
+    return products.product_view(row)  # type: ignore[return-value]  # as said above
 
 
 def user_of(row: Row) -> User:
-    """Show a row of the users as REST does."""
-    view = users.user_v2_view(row)
-    summary = view.order_summary
-    last = summary.last_order
-    return User(
-        id=view.id,
-        email=view.email,
-        name=view.name,
-        role=Role(view.role),
-        status=UserStatus(view.status),
-        created_at=view.created_at,
-        updated_at=view.updated_at,
-        version=view.version,
-        order_summary=OrderSummary(
-            count=summary.count,
-            total_spent=[money(one) for one in summary.total_spent],
-            last_order=LastOrder(id=last.id, placed_at=last.placed_at, total=money(last.total))
-            if last
-            else None,
-        ),
-    )
+    """Show a row of the users."""
+    return users.user_v2_view(row)  # type: ignore[return-value]  # as said above
+
+
+def order_of(row: Row, *, for_staff: bool) -> Order:
+    """Show a row of the orders; only staff see the notes."""
+    return orders.order_v2_view(row, for_staff=for_staff)  # type: ignore[return-value]  # as said above
 
 
 def order_shown(asking: Asking) -> Callable[[Row], Order]:
     """Return what shows a row of the orders to whoever asks."""
     return partial(order_of, for_staff=works_here(asking.who))
-
-
-def order_of(row: Row, *, for_staff: bool) -> Order:
-    """Show a row of the orders as REST does; only staff see the notes."""
-    view = orders.order_v2_view(row, for_staff=for_staff)
-    paid, shipped = view.payment, view.shipment
-    notes = None if isinstance(view.notes, UnsetType) else view.notes
-    return Order(
-        id=view.id,
-        user_id=view.user_id,
-        status=OrderStatus(view.status),
-        reference=view.reference,
-        total=money(view.total),
-        items=[item_of(one) for one in view.items],
-        placed_at=view.placed_at,
-        updated_at=view.updated_at,
-        payment=Payment(reference=paid.reference, at=paid.at) if paid else None,
-        shipment=Shipment(
-            carrier=shipped.carrier, tracking_number=shipped.tracking_number, at=shipped.at
-        )
-        if shipped
-        else None,
-        delivered_at=view.delivered_at,
-        cancellation=reason_of(view.cancellation),
-        refund=reason_of(view.refund),
-        notes=notes if notes is None else [OrderNote(text=one.text, at=one.at) for one in notes],
-        history=[OrderEvent(status=OrderStatus(one.status), at=one.at) for one in view.history],
-        version=view.version,
-    )
-
-
-def item_of(view: orders.ItemView) -> OrderItem:
-    """Show a line of an order."""
-    return OrderItem(
-        product_id=view.product_id,
-        sku=view.sku,
-        name=view.name,
-        quantity=view.quantity,
-        unit_price=money(view.unit_price),
-        amount=money(view.amount),
-    )
-
-
-def reason_of(view: orders.ReasonView | None) -> Reason | None:
-    """Show why an order was undone, if it was."""
-    return Reason(reason=view.reason, at=view.at) if view else None

@@ -186,6 +186,47 @@ def test_a_page_of_users_with_orders_and_products_is_three_statements(
     assert len(seen) == 2
 
 
+def test_the_ends_of_many_lists_and_what_they_count_are_loaded_at_once(
+    client: Client, ask: Ask, staff: Person, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = list_product(staff, stock=None)
+    buyers = [register(client) for _ in range(3)]
+    placed = {
+        buyer.id: [place_order(buyer, product, quantity=1) for _ in range(4)] for buyer in buyers
+    }
+    data_of(staff.ask("POST", f"/orders/{placed[buyers[0].id][0]}/cancellation", {"reason": "no"}))
+    post()
+    question = """{ users(first: 50) { nodes { id oldest: orders(last: 2) { nodes { id }
+        pageInfo { hasPreviousPage hasNextPage startCursor } }
+        placed: orders(status: placed) { totalCount } } } }"""
+    with statements(monkeypatch) as seen:
+        users = found(ask(staff, question))["users"]["nodes"]
+    assert len(seen) == 4  # users, both kinds of orders, how many
+    by_id = {one["id"]: one for one in users}
+    for buyer in buyers:
+        shown = by_id[buyer.id]["oldest"]
+        assert [one["id"] for one in shown["nodes"]] == placed[buyer.id][1::-1]
+        assert shown["pageInfo"]["hasPreviousPage"] is True
+        assert shown["pageInfo"]["hasNextPage"] is False
+    assert [by_id[one.id]["placed"]["totalCount"] for one in buyers] == [3, 4, 4]
+
+    both = "".join(
+        f"""u{number}: user(id: "{one.id}") {{ orders({way}: 2, {at}: "{cursor}") {{
+            nodes {{ id }} pageInfo {{ hasPreviousPage hasNextPage }} }} }} """
+        for number, one in enumerate(buyers)
+        for way, at, cursor in [
+            ("last", "before", by_id[one.id]["oldest"]["pageInfo"]["startCursor"])
+        ]
+    )
+    with statements(monkeypatch) as seen:
+        walked = found(ask(staff, f"{{ {both} }}"))
+    assert sum("orders_v1" in one for one in seen) <= 2  # the users may come in two groups
+    for number, buyer in enumerate(buyers):
+        orders = walked[f"u{number}"]["orders"]
+        assert [one["id"] for one in orders["nodes"]] == placed[buyer.id][:1:-1]
+        assert orders["pageInfo"] == {"hasPreviousPage": False, "hasNextPage": True}
+
+
 def test_the_counter_of_statements_counts(
     ask: Ask, staff: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
