@@ -8,9 +8,9 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from commands.execution import Handler, execute
-from commands.reactions.retry_reaction import RetryReaction, retry_reaction
-from commands.reactions.skip_reaction import SkipReaction, skip_reaction
+from commands.execution import execute
+from commands.projections.verbs import Verb
+from commands.reactions import by_word, verbs
 from daybook.migrate import migrate
 from daybook.operator_commands import operator, operator_tools
 from daybook.reaction_desk import check_known
@@ -20,8 +20,10 @@ from domain.refusal import NotFound
 from event_store.connections import connect
 from reactions.decisions import carrying_out
 from reactions.engine import follow
+from reactions.operations import Operation, operations
 from reactions.status import Failure, Status, failure, failures, statuses
 from reactions.switched_on import REACTIONS
+from reactions.system_actor import SystemActor
 
 LOOK_SECONDS = 0.2
 
@@ -72,6 +74,15 @@ def failure_now(settings: Settings, name: str, position: int) -> Failure:
             return there(connection, name, position)
 
 
+def operations_now(settings: Settings, name: str | None, limit: int) -> list[Operation]:
+    """Return what was decided about a reaction, or about any, the newest first."""
+    names = list(REACTIONS) if name is None else [known(name)]
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connect(found.database_url, name="daybook operator") as connection:
+            return operations(connection, names, limit=limit)
+
+
 class NothingFailed(NotFound):
     """The reaction did not fail at that event, or it is dealt with."""
 
@@ -95,9 +106,8 @@ def retry_now(
         migrate(found.database_url)
         with connect(found.database_url, name="daybook operator") as connection:
             before = None if position is None else there(connection, name, position)
-            command = RetryReaction(reaction=name, position=position, reason=reason)
-            asyncio.run(decide(found, retry_reaction, command))
-            carry_out(connection)
+            asyncio.run(decide(found, verbs.RETRY, name, position, reason))
+            carry_out(connection, found)
             if before is None:
                 return Outcome(name, None, "asked")
             return outcome_of(connection, before, seconds)
@@ -110,30 +120,30 @@ def skip_now(settings: Settings, name: str, position: int, reason: str) -> Outco
         migrate(found.database_url)
         with connect(found.database_url, name="daybook operator") as connection:
             there(connection, name, position)
-            command = SkipReaction(reaction=name, position=position, reason=reason)
-            asyncio.run(decide(found, skip_reaction, command))
-            carry_out(connection)
+            asyncio.run(decide(found, verbs.SKIP, name, position, reason))
+            carry_out(connection, found)
             left = failure(connection, name, position, REACTIONS[name])
             return Outcome(name, position, "asked" if left else "done")
 
 
-async def decide(
-    found: Services,
-    handler: "Handler[RetryReaction, None] | Handler[SkipReaction, None]",
-    command: RetryReaction | SkipReaction,
-) -> None:
+async def decide(found: Services, verb: Verb, name: str, position: int | None, reason: str) -> None:
     """Append a decision."""
+    handler, command = by_word.asked(verb, reaction=name, position=position, reason=reason)
     async with operator_tools(found) as tools:
-        await execute(tools, operator(), handler, command)  # type: ignore[arg-type]  # its own
+        await execute(tools, operator(), handler, command)
 
 
-def carry_out(connection: Connection[TupleRow]) -> None:
+def carry_out(connection: Connection[TupleRow], found: Services) -> None:
     """Do here what a worker would do, who may be at it already, or not there."""
+    actor = SystemActor(found.database_url, found.keys, lambda _: None)
+    actor.open()
     try:
-        while follow(connection, carrying_out(REACTIONS)):
+        while follow(connection, carrying_out(REACTIONS, actor.say_end)):
             pass
     except psycopg.errors.LockNotAvailable:
         return  # the reaction acts right now: a worker carries it out after that
+    finally:
+        actor.close()
 
 
 def outcome_of(connection: Connection[TupleRow], before: Failure, seconds: float) -> Outcome:

@@ -11,6 +11,7 @@ from daybook.settings import Settings
 from daybook.views import connected
 from projections import failures, operations
 from projections.failures import Failure, FailureDetail
+from projections.operations import Operation
 from projections.standing import Standing, standing_now, standings
 from projections.status import statuses
 
@@ -76,3 +77,17 @@ def failure_now(settings: Settings, name: str, position: int) -> FailureDetail:
                 return failures.failure(connection, chosen, key)
             except LookupError as error:
                 raise ServiceError(str(error)) from error
+
+
+def operations_now(settings: Settings, name: str, limit: int) -> list[Operation]:
+    """Return what was asked of one projection or of all, the newest first."""
+    names = named(name)
+    with services(settings) as found:
+        migrate(found.database_url)
+        with connected(found.database_url) as connection:
+            asked = [
+                one
+                for each in names
+                for one in operations.operations(connection, each, limit=limit)
+            ]
+    return sorted(asked, key=lambda one: one.position, reverse=True)[:limit]

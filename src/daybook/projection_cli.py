@@ -89,6 +89,23 @@ def status(
         raise typer.Exit(WRONG)
 
 
+@projections.command("operations")
+def list_operations(
+    name: Name = "all",
+    limit: Annotated[int, typer.Option(help="How many are shown.", min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List who asked for what, when and why, and what came of it; the newest first."""
+    from daybook.overseeing import operations_now
+    from daybook.showing import operation_as_object, operations_table
+
+    found = operations_now(settings(), name, limit)
+    if as_json:
+        print_json({"operations": [operation_as_object(one) for one in found]})
+    else:
+        out.print(operations_table(found))
+
+
 @projections.command("rebuild", help=verbs.REBUILD.tells)
 def rebuild(
     name: Name,

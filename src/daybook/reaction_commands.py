@@ -7,10 +7,12 @@ import msgspec
 import typer
 from rich.table import Table
 
+from commands.reactions import verbs
 from daybook.settings import Settings
 
 if TYPE_CHECKING:
     from daybook.deciding import Outcome
+    from reactions.operations import Operation
     from reactions.status import Failure, Status
 
 WRONG = 1
@@ -53,6 +55,23 @@ def status(as_json: Json = False) -> None:
         raise typer.Exit(WRONG)
 
 
+@reactions.command("operations")
+def list_operations(
+    name: Annotated[str | None, typer.Argument(help="A reaction's name; all of them else.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List who decided what about a reaction, when and why, and what came of it; newest first."""
+    from daybook.deciding import operations_now
+    from daybook.printing import out, print_json
+
+    found = operations_now(settings(), name, limit)
+    if as_json:
+        print_json({"operations": [msgspec.to_builtins(one) for one in found]})
+    else:
+        out.print(operations_table(found))
+
+
 @failed.command("list")
 def list_failures(
     name: Annotated[str | None, typer.Argument(help="A reaction's name; all of them else.")] = None,
@@ -82,7 +101,7 @@ def show_failure(name: Name, position: Position, as_json: Json = False) -> None:
     (print_json if as_json else print_result)(found)
 
 
-@failed.command("retry")
+@failed.command("retry", help=f"{verbs.RETRY.tells} Exit code 1 if it fails again.")
 def retry(
     name: Name,
     position: Annotated[
@@ -94,15 +113,15 @@ def retry(
     ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Try an effect once more, now; exit code 1 if it fails again."""
+    """Try an effect once more."""
     from daybook.deciding import retry_now
 
     tell(retry_now(settings(), name, position, reason, wait), as_json=as_json)
 
 
-@failed.command("skip")
+@failed.command("skip", help=verbs.SKIP.tells)
 def skip(name: Name, position: Position, reason: Reason = BY_HAND, as_json: Json = False) -> None:
-    """Let an event have no effect: one that failed, or the one that the reaction waits before."""
+    """Let an event have no effect."""
     from daybook.deciding import skip_now
 
     tell(skip_now(settings(), name, position, reason), as_json=as_json)
@@ -138,6 +157,23 @@ def status_table(found: "list[Status]") -> Table:
             f"{one.failing:,}",
             f"{one.parked:,}",
             one.state,
+        )
+    return table
+
+
+def operations_table(found: "list[Operation]") -> Table:
+    """Lay decisions out for people."""
+    table = Table("Reaction", "Asked", "By", "Action", "Event", "Reason", "Outcome", "Detail")
+    for one in found:
+        table.add_row(
+            one.reaction,
+            f"{one.asked_at:%Y-%m-%d %H:%M:%S}Z",
+            one.asked_by,
+            one.action,
+            "all" if one.position is None else str(one.position),
+            one.reason,
+            one.outcome or "asked",
+            one.detail or "",
         )
     return table
 

@@ -11,7 +11,8 @@ from psycopg.rows import TupleRow
 from domain.refusal import NotFound
 from event_store.connections import connect
 from event_store.records import StoreUnavailable
-from reactions import status
+from reactions import operations, status
+from reactions.operations import Operation
 from reactions.switched_on import REACTIONS
 
 Found = TypeVar("Found")
@@ -43,6 +44,26 @@ class ReactionDesk:
         """Return a failed event of a reaction; `NotFound`."""
         check_known(name)
         found = await self._ask(lambda one: status.failure(one, name, position, REACTIONS[name]))
+        if found is None:
+            raise NotFound
+        return found
+
+    async def operations(
+        self, name: str, limit: int, offset: int
+    ) -> tuple[Sequence[Operation], int]:
+        """Return decisions about a reaction, and how many there are; `NotFound`."""
+        check_known(name)
+        return await self._ask(
+            lambda one: (
+                operations.operations(one, [name], limit=limit, offset=offset),
+                operations.count(one, [name]),
+            )
+        )
+
+    async def operation(self, name: str, operation_id: int) -> Operation:
+        """Return a decision about a reaction; `NotFound`."""
+        check_known(name)
+        found = await self._ask(lambda one: operations.operation(one, name, operation_id))
         if found is None:
             raise NotFound
         return found

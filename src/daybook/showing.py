@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.read.camel import camelled
+from api.read.projections import operation_view
 from daybook.operating import Ended, detail, outcome
 from projections.failures import Failure, FailureDetail
+from projections.operations import Operation
 from projections.projection import Projection
 from projections.rebuild import Rebuild
 from projections.standing import Standing
@@ -132,6 +134,22 @@ def differences_table(job: Rebuild) -> Table:
     for one in job.comparison.tables if job.comparison else ():
         for row in one.differences[:MOST_DIFFERENCES]:
             table.add_row(one.table, str(row.key), str(row.live), str(row.new))
+    return table
+
+
+def operation_as_object(one: Operation) -> Any:
+    """Return what was asked of a projection as the API shows it, with the projection."""
+    shown: dict[str, object] = msgspec.to_builtins(operation_view(one))
+    return {"projection": one.request.projection, **shown}
+
+
+def operations_table(found: Iterable[Operation]) -> Table:
+    """Lay out what was asked of projections, and what came of it."""
+    table = Table("Projection", "Asked", "By", "Action", "Reason", "Outcome", "Detail")
+    for one in found:
+        asked_at = f"{one.asked_at:%Y-%m-%d %H:%M:%S}Z"
+        asked = (one.request.projection, asked_at, one.actor_id, one.action, one.request.reason)
+        table.add_row(*asked, one.outcome or "asked", one.detail or "")
     return table
 
 

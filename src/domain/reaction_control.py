@@ -1,6 +1,6 @@
-"""A reaction's control: what operators have decided about events whose effect failed."""
+"""A reaction's control: what operators have decided about failed effects, and what came of it."""
 
-from typing import assert_never
+from typing import Literal, assert_never
 from uuid import UUID, uuid5
 
 import msgspec
@@ -9,6 +9,8 @@ from domain.plain_text import checked_text
 from domain.refusal import NotFound
 
 NAMESPACE = UUID("00000000-0000-8000-8000-726561637469")  # version 8 (RFC 9562), ends in "reacti"
+
+Outcome = Literal["done", "refused"]
 
 LONGEST_REASON = 400
 END_OF_POSITIONS = 2**63
@@ -38,24 +40,37 @@ class ReactionSkipRequested(msgspec.Struct, frozen=True):
     reason: str
 
 
-Event = ReactionRetryRequested | ReactionSkipRequested
+class ReactionOperationEnded(msgspec.Struct, frozen=True):
+    """A request was carried out, or could not be; `request` is its position in the log."""
+
+    reaction: str
+    request: int
+    outcome: Outcome
+    detail: str
+
+
+Request = ReactionRetryRequested | ReactionSkipRequested
+Event = Request | ReactionOperationEnded
 
 
 # What it is now.
 
 
 class ReactionControl(msgspec.Struct, frozen=True):
-    """How often something was decided; nothing that comes later depends on what."""
+    """How often something was decided, and the last request that has ended: they end in order."""
 
     decisions: int = 0
+    ended: int = 0
 
 
 def evolve(control: ReactionControl | None, event: Event) -> ReactionControl:
     """Fold one more event into the control."""
-    decisions = control.decisions if control else 0
+    control = control or ReactionControl()
     match event:
         case ReactionRetryRequested() | ReactionSkipRequested():
-            return ReactionControl(decisions + 1)
+            return ReactionControl(control.decisions + 1, control.ended)
+        case ReactionOperationEnded():
+            return ReactionControl(control.decisions, event.request)
         case _:
             assert_never(event)
 
@@ -72,6 +87,15 @@ def retry(reaction: str, position: int | None, reason: str) -> list[Event]:
 def skip(reaction: str, position: int, reason: str) -> list[Event]:
     """Let an event have no effect."""
     return [ReactionSkipRequested(reaction, checked_position(position), checked_reason(reason))]
+
+
+def end(
+    control: ReactionControl, reaction: str, request: int, outcome: Outcome, detail: str
+) -> list[Event]:
+    """Say what came of a request; nothing if that is known already."""
+    if request <= control.ended:
+        return []
+    return [ReactionOperationEnded(reaction, request, outcome, detail)]
 
 
 def checked_reason(reason: str) -> str:

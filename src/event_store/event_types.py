@@ -72,6 +72,7 @@ STORED_AS: dict[Key, type[Event]] = {
     ("projection.operation_ended", 1): projection_control.ProjectionOperationEnded,
     ("reaction.retry_requested", 1): reaction_control.ReactionRetryRequested,
     ("reaction.skip_requested", 1): reaction_control.ReactionSkipRequested,
+    ("reaction.operation_ended", 1): reaction_control.ReactionOperationEnded,
     ("session.started", 1): session.SessionStarted,
     ("session.refreshed", 1): session.SessionRefreshed,
     ("session.ended", 1): session.SessionEnded,

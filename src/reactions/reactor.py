@@ -54,12 +54,15 @@ class Reactor:
             Duty("mails", database_url, self._send_mails),
             Duty("deadlines", database_url, self._keep_deadlines),
             Duty("erasure", database_url, partial(follow, reaction=self._erasing(keys))),
-            Duty("decisions", database_url, partial(follow, reaction=carrying_out(REACTIONS))),
+            Duty("decisions", database_url, partial(follow, reaction=self._deciding())),
         ]
         self._publisher = Publisher(stream) if stream else None
         if self._publisher:
             publishing = Duty("events", database_url, self._publisher.publish, linger=0)
             self._duties.append(publishing)
+
+    def _deciding(self) -> Reaction:
+        return carrying_out(REACTIONS, self._actor.say_end)
 
     def _erasing(self, keys: Keyring) -> Reaction:
         folder = self._outlet if isinstance(self._outlet, MailFolder) else None

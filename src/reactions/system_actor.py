@@ -9,14 +9,17 @@ from uuid import UUID
 import msgspec
 
 from commands.aggregates import ORDER
-from commands.execution import execute
+from commands.execution import TooMuchContention, execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
 from commands.orders.forget_order import ForgetOrder, forget_order
 from commands.passwords import Passwords
+from commands.reactions.end_reaction_operation import EndReactionOperation, end_reaction_operation
 from commands.work import Asker, Tools
 from event_store.privacy.keyring import Keyring
-from event_store.records import Recorded
+from event_store.records import Recorded, StoreUnavailable
 from event_store.store import EventStore
+from reactions.decisions import End
+from reactions.reaction import Outage
 
 ANSWER_SECONDS = 25.0
 REASON = "It was not paid in time."
@@ -96,6 +99,26 @@ class SystemActor:
         )
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         return [one if isinstance(one, BaseException) else None for one in outcomes]
+
+    def say_end(self, end: End) -> None:
+        """Say in the log what came of an operator's decision; `Outage` if that cannot be now."""
+        try:
+            self._answer_of(self._say_end(end))
+        except (StoreUnavailable, TooMuchContention, TimeoutError) as error:
+            raise Outage(str(error) or type(error).__name__) from error
+
+    async def _say_end(self, end: End) -> None:
+        asker = Asker(
+            actor_id="system",
+            role="system",
+            request_id=f"decision-{end.request}",
+            correlation_id=end.correlation_id,
+            causation_id=end.request,
+        )
+        request = EndReactionOperation(
+            reaction=end.reaction, request=end.request, outcome=end.outcome, detail=end.detail
+        )
+        await execute(self._tools, asker, end_reaction_operation, request)
 
     def _answer_of(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
         future = asyncio.run_coroutine_threadsafe(asked, self._loop)

@@ -74,6 +74,8 @@ ROUTES = {
     ("GET", "/api/v1/reactions/{reaction:str}"): ADMIN,
     ("GET", "/api/v1/reactions/{reaction:str}/failures"): ADMIN,
     ("GET", "/api/v1/reactions/{reaction:str}/failures/{position:int}"): ADMIN,
+    ("GET", "/api/v1/reactions/{reaction:str}/operations"): ADMIN,
+    ("GET", "/api/v1/reactions/{reaction:str}/operations/{operation_id:int}"): ADMIN,
     ("GET", "/api/v1/audit/events"): AUDITORS,
     ("GET", "/api/v1/audit/events/{position:str}"): AUDITORS,
     ("GET", "/api/v1/audit/streams/{stream_id:str}"): AUDITORS,

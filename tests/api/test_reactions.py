@@ -68,9 +68,19 @@ def test_a_decision_is_accepted_and_kept_with_who_and_why(admin: Person, databas
         answer = admin.ask("POST", f"/reactions/welcome_mail/failures/{act}", WHY)
         assert answer.status_code == 202
         assert answer.headers["retry-after"] == "1"
+        said = answer.json()["data"]
+        assert said["position"] == (position and int(position))
         where = answer.headers["location"].removeprefix("/api/v1")
-        assert admin.ask("GET", where).status_code == 200
-        assert answer.json()["data"]["position"] == (position and int(position))
+        found = data_of(admin.ask("GET", where))
+        assert (found["operationId"], found["action"]) == (said["operationId"], act.split("/")[-1])
+        assert (found["reason"], len(found["askedBy"])) == (WHY["reason"], 36)
+        assert (found["outcome"], found["role"]) == (None, "admin")
+    listed = admin.ask("GET", "/reactions/welcome_mail/operations?limit=2").json()
+    assert [one["action"] for one in listed["data"]] == ["retry", "skip"]
+    assert listed["pagination"]["total"] == 3
+    for nothing in ("welcome_mail/operations/1", "erasure/operations/3", "cold_call/operations",
+                    "welcome_mail/operations/0"):  # fmt: skip
+        refused(admin.ask("GET", f"/reactions/{nothing}"), 404, "NOT_FOUND")
     assert rows(database_url, DECIDED) == [
         (f"reaction.{name}_requested", "admin", "welcome_mail", position, WHY["reason"])
         for name, position in (("retry", "1"), ("skip", "2"), ("retry", None))

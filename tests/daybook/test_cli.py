@@ -294,6 +294,14 @@ def test_a_view_is_paused_and_resumed_and_a_second_pause_is_refused(typed: Typed
     assert [(one["name"], one["state"]) for one in told["projections"]] == [("orders", "paused")]
     assert sentence(typed("projections", "pause", "orders"), 1).endswith("paused already.\n")
     assert typed("projections", "resume", "orders").returncode == 0
+    asked = one_object(typed("projections", "operations", "orders", "--json"))["operations"]
+    found = [(one["action"], one["reason"], one["outcome"]) for one in asked[:2]]
+    assert found == [
+        ("resume", "asked for on the command line", "done"),
+        ("pause", "disk", "done"),
+    ]
+    assert asked[0]["projection"] == "orders"
+    assert "disk" in typed("projections", "operations").stdout
 
 
 def test_a_view_that_is_further_behind_than_it_may_be_is_1(typed: Typed, orders: Path) -> None:

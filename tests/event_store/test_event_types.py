@@ -46,7 +46,11 @@ from domain.projection_control import (
     ProjectionRollbackRequested,
     ProjectionSwapRequested,
 )
-from domain.reaction_control import ReactionRetryRequested, ReactionSkipRequested
+from domain.reaction_control import (
+    ReactionOperationEnded,
+    ReactionRetryRequested,
+    ReactionSkipRequested,
+)
 from domain.session import SessionEnded, SessionRefreshed, SessionStarted
 from domain.user import (
     UserClosed,
@@ -130,6 +134,7 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("projection.operation_ended", 1): ProjectionOperationEnded(OPERATION, "orders", "done", "!"),
     ("reaction.retry_requested", 1): ReactionRetryRequested("welcome_mail", None, "it is up"),
     ("reaction.skip_requested", 1): ReactionSkipRequested("welcome_mail", 7, "gone"),
+    ("reaction.operation_ended", 1): ReactionOperationEnded("welcome_mail", 8, "done", "!"),
     ("session.started", 1): SessionStarted(ALICE, 1, DIGEST, NOON),
     ("session.refreshed", 1): SessionRefreshed(ALICE, DIGEST, NOON),
     ("session.ended", 1): SessionEnded(ALICE, "reuse"),

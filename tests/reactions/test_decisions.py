@@ -14,9 +14,10 @@ from daybook.cli import app
 from domain.reaction_control import stream_of
 from domain.refusal import Invalid, NotFound
 from event_store.connections import connect
-from reactions.decisions import carrying_out
+from reactions.decisions import End, carrying_out
 from reactions.engine import follow
 from reactions.mail_folder import MailFolder
+from reactions.operations import operation, operations
 from reactions.reaction import ATTEMPTS_IF_REFUSED
 from reactions.smtp_server import SmtpServer
 from reactions.status import statuses
@@ -29,7 +30,11 @@ from tests.reactions.post_office import PostOffice
 FAILURES = "select position, attempts, retry_at is null from reaction_failures order by position"
 DECIDED = """
     select name, actor_role, data ->> 'position', data ->> 'reason' from events
-     where name like 'reaction.%%' order by position
+     where name like 'reaction.%%_requested' order by position
+"""
+ENDED = """
+    select actor_id, causation_id, data ->> 'outcome', data ->> 'detail' from events
+     where name = 'reaction.operation_ended' order by position
 """
 GONE = "550 5.1.1 no such user"
 
@@ -77,6 +82,9 @@ async def test_a_retry_brings_a_parked_mail_on_its_way_and_is_in_the_log(
     assert rows(database_url, FAILURES) == [(1, ATTEMPTS_IF_REFUSED, True)]
     assert rows(database_url, DECIDED) == [
         ("reaction.retry_requested", "admin", "2", "the box is there")
+    ]
+    assert rows(database_url, ENDED) == [
+        ("system", 3, "done", "1 tried again: the failures say with which success.")
     ]
 
 
@@ -127,15 +135,70 @@ async def test_an_event_that_a_reaction_waits_before_can_be_skipped_and_no_other
         for position in (3, 1):
             request = SkipReaction(reaction="welcome_mail", position=position, reason="a test")
             await execute(tools, ADMIN, skip_reaction, request)
+    said: list[End] = []
+    deciding = carrying_out(REACTIONS, said.append)
     with connect(database_url, name="test") as connection:
-        assert follow(connection, carrying_out(REACTIONS)) == 2
-        assert follow(connection, carrying_out(REACTIONS)) == 0
+        assert follow(connection, deciding) == 2
+        assert follow(connection, deciding) == 0
         found = {one.name: one for one in statuses(connection)}
     assert (found["welcome_mail"].position, found["welcome_mail"].failure) == (1, None)
     assert found["operator_decisions"].position == 5
+    assert [one.outcome for one in said] == ["refused", "done"]
     with reacting(database_url, MailFolder(tmp_path / "mail")) as reactor:
         finish(reactor)
     assert files_in(tmp_path / "mail") == ["2-welcome_mail.eml", "3-welcome_mail.eml"]
+
+
+@on_a_loop
+async def test_each_decision_ends_once_whoever_dies_before_the_commit(
+    database_url: str, post_office: PostOffice
+) -> None:
+    """What came of it is said before the commit, and said again by who carries it out anew."""
+    await park(database_url, post_office, "a@example.com")
+    async with working_on(database_url) as tools:
+        for position in (1, 9):
+            request = SkipReaction(reaction="welcome_mail", position=position, reason="moved")
+            await execute(tools, ADMIN, skip_reaction, request)
+    with reacting(database_url, SmtpServer(post_office.url)) as reactor:
+        say_end = reactor._actor.say_end
+
+        def dying(end: End) -> None:
+            say_end(end)
+            raise Dead
+
+        with connect(database_url, name="test") as connection, pytest.raises(Dead):
+            follow(connection, carrying_out(REACTIONS, dying))
+        assert rows(database_url, FAILURES) == [(1, ATTEMPTS_IF_REFUSED, True)]
+        finish(reactor)
+    assert rows(database_url, FAILURES) == []
+    assert rows(database_url, ENDED) == [
+        ("system", 2, "done", "Event 1 is left out."),
+        ("system", 3, "refused", "welcome_mail has not failed at 9."),
+    ]
+    with connect(database_url, name="test") as connection:
+        newest, first = operations(connection, ["welcome_mail"])
+        assert (first.operation_id, first.outcome, first.asked_by) == (2, "done", ADMIN.actor_id)
+        assert (newest.operation_id, newest.outcome, newest.reason) == (3, "refused", "moved")
+        assert operation(connection, "welcome_mail", 2) == first
+        assert operation(connection, "welcome_mail", 1) is None
+        assert operations(connection, ["erasure"]) == []
+
+
+class Dead(BaseException):
+    """The worker's process ends here."""
+
+
+@on_a_loop
+async def test_what_an_earlier_release_carried_out_is_listed_as_done(database_url: str) -> None:
+    async with working_on(database_url) as tools:
+        request = RetryReaction(reaction="welcome_mail", position=None, reason="hope")
+        await execute(tools, ADMIN, retry_reaction, request)
+    with connect(database_url, name="test") as connection:
+        [asked] = operations(connection, ["welcome_mail"])
+        assert asked.outcome is None
+        follow(connection, carrying_out(REACTIONS, lambda _: None))
+        [asked] = operations(connection, ["welcome_mail"])
+        assert (asked.outcome, asked.ended_at) == ("done", None)
 
 
 @pytest.mark.parametrize(("position", "reason"), [(0, "why"), (-1, "why"), (2**63, "why")])
@@ -180,6 +243,10 @@ def test_the_command_line_shows_what_failed_and_carries_decisions_out(
     assert rows(database_url, FAILURES) == [(1, ATTEMPTS_IF_REFUSED, False)]
     with pytest.raises(NotFound):
         say("failures", "skip", "welcome_mail", "2")
-    decided = rows(database_url, "select actor_id from events where name like 'reaction.%%'")
-    assert len(decided) == 2
-    assert all(actor.startswith("operator:") for (actor,) in decided)
+    code, said = say("operations")
+    assert [
+        (one["action"], one["position"], one["reason"], one["outcome"])
+        for one in said["operations"]
+    ] == [("skip", 2, "moved away", "done"), ("retry", 1, "decided on the command line", "done")]
+    assert all(one["asked_by"].startswith("operator:") for one in said["operations"])
+    assert say("operations", "erasure") == (0, {"operations": []})

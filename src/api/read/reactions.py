@@ -1,7 +1,8 @@
 """Reactions over HTTP, for operators: how they stand, and the events whose effect failed."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -24,6 +25,7 @@ TAG = "Reactions"
 REACTION = f"{V1}/reactions/{{reaction:str}}"
 ReactionName = Annotated[str, PathParameter(description="The reaction's name.")]
 EventPosition = Annotated[int, PathParameter(description="The event's position in the log.")]
+DecisionId = Annotated[int, PathParameter(description="What was answered to the decision.")]
 LARGEST_POSITION = 2**63 - 1
 PAGES: dict[str, Value] = {
     "page": whole("Which page, from 1.", 1, 101, 1),
@@ -68,6 +70,26 @@ class ReactionFailureView(msgspec.Struct, frozen=True, rename="camel"):
     retry_at: datetime | None
 
 
+class ReactionOperationView(msgspec.Struct, frozen=True, rename="camel"):
+    """What was decided about a reaction, by whom and why, and what came of it.
+
+    `operationId` is where in the log it was decided, `position` the event that it is about, null:
+    all that failed. `outcome` is null until it has ended: done or refused.
+    """
+
+    operation_id: int
+    reaction: str
+    action: str
+    position: int | None
+    reason: str
+    asked_by: str
+    role: str
+    asked_at: datetime
+    outcome: str | None
+    detail: str | None
+    ended_at: datetime | None
+
+
 class Desk(Protocol):
     """Who knows of the reactions; what it returns has the fields of the views."""
 
@@ -79,6 +101,12 @@ class Desk(Protocol):
 
     async def failure(self, name: str, position: int) -> object:
         """Return a failed event of a reaction; `NotFound`."""
+
+    async def operations(self, name: str, limit: int, offset: int) -> tuple[Sequence[object], int]:
+        """Return decisions about a reaction, and how many there are; `NotFound`."""
+
+    async def operation(self, name: str, operation_id: int) -> object:
+        """Return a decision about a reaction; `NotFound`."""
 
 
 def answer_with(kind: Any) -> dict[int, ResponseSpec]:
@@ -139,15 +167,7 @@ async def list_failures(
 ) -> Answer[Any]:
     """List them in the order of the log."""
     desk: Desk = reaction_desk
-    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
-    offset = (asked["page"] - 1) * asked["limit"]
-    found, total = await desk.failures(reaction, asked["limit"], offset)
-    body = Page(
-        data=[view_of(one, ReactionFailureView) for one in found],
-        pagination=pagination(asked["page"], asked["limit"], total),
-        meta=meta(request.context.request_id),
-    )
-    return Answer(body)
+    return await page_of(request, partial(desk.failures, reaction), ReactionFailureView)
 
 
 @route(
@@ -173,10 +193,75 @@ async def show_failure(
     return Answer(Success(data=found, meta=meta(request.context.request_id)))
 
 
+@route(
+    "GET",
+    f"{REACTION}/operations",
+    who=ADMIN,
+    summary="List what was decided about a reaction",
+    tag=TAG,
+    refusals=["UNAVAILABLE", "NOT_FOUND"],
+    query=PAGES,
+    answers=answer_with(Page[ReactionOperationView]),
+    operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
+)
+async def list_decisions(
+    request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
+) -> Answer[Any]:
+    """List who decided what, when and why, and what came of it; the newest first."""
+    desk: Desk = reaction_desk
+    return await page_of(request, partial(desk.operations, reaction), ReactionOperationView)
+
+
+@route(
+    "GET",
+    f"{REACTION}/operations/{{operation_id:int}}",
+    who=ADMIN,
+    summary="Follow what was decided about a reaction",
+    tag=TAG,
+    refusals=["UNAVAILABLE", "NOT_FOUND"],
+    answers=answer_with(Success[ReactionOperationView]),
+)
+async def show_decision(
+    request: ApiRequest,
+    reaction: ReactionName,
+    operation_id: DecisionId,
+    reaction_desk: NamedDependency[Any],
+) -> Answer[Any]:
+    """Say what came of a decision."""
+    desk: Desk = reaction_desk
+    if not 0 < operation_id <= LARGEST_POSITION:
+        raise NotFound
+    found = view_of(await desk.operation(reaction, operation_id), ReactionOperationView)
+    return Answer(Success(data=found, meta=meta(request.context.request_id)))
+
+
+async def page_of(
+    request: ApiRequest,
+    find: Callable[[int, int], Awaitable[tuple[Sequence[object], int]]],
+    view: type[msgspec.Struct],
+) -> Answer[Any]:
+    """Answer with the page that is asked for of what is found with a limit and an offset."""
+    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
+    found, total = await find(asked["limit"], (asked["page"] - 1) * asked["limit"])
+    body = Page(
+        data=[view_of(one, view) for one in found],
+        pagination=pagination(asked["page"], asked["limit"], total),
+        meta=meta(request.context.request_id),
+    )
+    return Answer(body)
+
+
 def view_of(found: object, view: type[msgspec.Struct]) -> Any:
     """Show what the desk knows."""
     names = msgspec.structs.fields(view)
     return view(**{one.name: getattr(found, one.name) for one in names})
 
 
-HANDLERS: list[HTTPRouteHandler] = [list_reactions, show_reaction, list_failures, show_failure]
+HANDLERS: list[HTTPRouteHandler] = [
+    list_reactions,
+    show_reaction,
+    list_failures,
+    show_failure,
+    list_decisions,
+    show_decision,
+]

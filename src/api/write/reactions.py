@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter
+from litestar.types import AnyCallable
 
 from api.envelope import Answer, Success
 from api.guards import ADMIN
@@ -13,13 +15,14 @@ from api.routes import V1, route
 from api.write.intake import Intake
 from api.write.receipts import accepted
 from api.write.texts import written
-from commands.reactions.retry_reaction import RetryReaction, retry_reaction
-from commands.reactions.skip_reaction import SkipReaction, skip_reaction
+from commands.projections.verbs import Verb
+from commands.reactions import by_word, verbs
 from domain.reaction_control import LONGEST_REASON, checked_position
 
 TAG = "Reactions"
 REACTION = f"{V1}/reactions/{{reaction:str}}"
-FAILURE = f"{REACTION}/failures/{{position:int}}"
+FAILURES = f"{REACTION}/failures"
+FAILURE = f"{FAILURES}/{{position:int}}"
 ReactionName = Annotated[str, PathParameter(description="The reaction's name.")]
 EventPosition = Annotated[int, PathParameter(description="The event's position in the log.")]
 REFUSALS = ("NOT_FOUND", "VERSION_CONFLICT", "PRECONDITION_FAILED")
@@ -32,8 +35,9 @@ class WhyReaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Decided(msgspec.Struct, frozen=True, rename="camel"):
-    """The decision is in the log; a worker carries it out."""
+    """The decision is in the log, at `operationId`; a worker carries it out."""
 
+    operation_id: int
     reaction: str
     position: int | None
 
@@ -41,80 +45,64 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
 DecidedAnswer = Answer[Success[Decided]]
 
 
-@route(
-    "POST",
-    f"{REACTION}/failures/retry",
-    who=ADMIN,
-    summary="Retry all that failed",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def retry_all(
+async def accept(  # noqa: PLR0913, PLR0917 - who asks, of whom, for what
     request: ApiRequest,
-    reaction: ReactionName,
-    data: JSONBody[WhyReaction],
-    intake: NamedDependency[Intake],
-    reaction_desk: NamedDependency[Any],
+    intake: Intake,
+    verb: Verb,
+    reaction: str,
+    position: int | None,
+    reason: str,
 ) -> DecidedAnswer:
-    """Try every failed event again, and end the pause of an outage."""
-    await reaction_desk.failures(reaction, 1, 0)
-    command = RetryReaction(reaction=reaction, position=None, reason=data.reason)
-    receipt = await intake.take(request, retry_reaction, command)
-    return accepted(receipt, f"{V1}/reactions/{reaction}/failures", Decided(reaction, None))
+    """Take a decision about a reaction, and say where it can be followed."""
+    handler, command = by_word.asked(verb, reaction=reaction, position=position, reason=reason)
+    receipt = await intake.take(request, handler, command)
+    location = f"{V1}/reactions/{reaction}/operations/{receipt.position}"
+    return accepted(receipt, location, Decided(receipt.position, reaction, position))
 
 
-@route(
-    "POST",
-    f"{FAILURE}/retry",
-    who=ADMIN,
-    summary="Retry an event",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def retry_one(  # noqa: PLR0913, PLR0917 - a parameter for each thing it needs
-    request: ApiRequest,
-    reaction: ReactionName,
-    position: EventPosition,
-    data: JSONBody[WhyReaction],
-    intake: NamedDependency[Intake],
-    reaction_desk: NamedDependency[Any],
-) -> DecidedAnswer:
-    """Try the effect of a failed event once more, now."""
-    await reaction_desk.failure(reaction, checked_position(position))
-    command = RetryReaction(reaction=reaction, position=position, reason=data.reason)
-    receipt = await intake.take(request, retry_reaction, command)
-    return accepted(receipt, where(reaction, position), Decided(reaction, position))
+def of_all(verb: Verb, name: str) -> HTTPRouteHandler:
+    """Return the route of a verb about all that failed; `name` is that in the document."""
+
+    async def ask(
+        request: ApiRequest,
+        reaction: ReactionName,
+        data: JSONBody[WhyReaction],
+        intake: NamedDependency[Intake],
+        reaction_desk: NamedDependency[Any],
+    ) -> DecidedAnswer:
+        await reaction_desk.failures(reaction, 1, 0)
+        return await accept(request, intake, verb, reaction, None, data.reason)
+
+    return declared(ask, f"{FAILURES}/{verb.word}", verb, name)
 
 
-@route(
-    "POST",
-    f"{FAILURE}/skip",
-    who=ADMIN,
-    summary="Skip an event",
-    tag=TAG,
-    status=202,
-    refusals=REFUSALS,
-)
-async def skip_one(  # noqa: PLR0913, PLR0917 - a parameter for each thing it needs
-    request: ApiRequest,
-    reaction: ReactionName,
-    position: EventPosition,
-    data: JSONBody[WhyReaction],
-    intake: NamedDependency[Intake],
-    reaction_desk: NamedDependency[Any],
-) -> DecidedAnswer:
-    """Let a failed event, or the one that the reaction waits before, have no effect."""
-    await reaction_desk.failure(reaction, checked_position(position))
-    command = SkipReaction(reaction=reaction, position=position, reason=data.reason)
-    receipt = await intake.take(request, skip_reaction, command)
-    return accepted(receipt, where(reaction, position), Decided(reaction, position))
+def of_one(verb: Verb, name: str) -> HTTPRouteHandler:
+    """Return the route of a verb about one event that failed."""
+
+    async def ask(  # noqa: PLR0913, PLR0917 - a parameter for each thing it needs
+        request: ApiRequest,
+        reaction: ReactionName,
+        position: EventPosition,
+        data: JSONBody[WhyReaction],
+        intake: NamedDependency[Intake],
+        reaction_desk: NamedDependency[Any],
+    ) -> DecidedAnswer:
+        await reaction_desk.failure(reaction, checked_position(position))
+        return await accept(request, intake, verb, reaction, position, data.reason)
+
+    return declared(ask, f"{FAILURE}/{verb.word}", verb, name)
 
 
-def where(reaction: str, position: int) -> str:
-    """Return where it is to be seen what became of it: 404 when it is dealt with."""
-    return f"{V1}/reactions/{reaction}/failures/{position}"
+def declared(ask: AnyCallable, path: str, verb: Verb, name: str) -> HTTPRouteHandler:
+    """Declare a route as its verb says."""
+    ask.__name__, ask.__doc__ = name, verb.tells
+    return route(
+        "POST", path, who=ADMIN, summary=verb.title, tag=TAG, status=202, refusals=REFUSALS
+    )(ask)
 
 
-HANDLERS = [retry_all, retry_one, skip_one]
+HANDLERS = [
+    of_all(verbs.RETRY_ALL, "retry_all"),
+    of_one(verbs.RETRY, "retry_one"),
+    of_one(verbs.SKIP, "skip_one"),
+]

@@ -7,7 +7,7 @@ import pytest
 from domain.administrators import STREAM_ID as ADMINISTRATORS
 from domain.administrators import AdministratorAppointed
 from domain.projection_control import ProjectionOperationEnded, ProjectionPaused
-from domain.reaction_control import ReactionSkipRequested
+from domain.reaction_control import ReactionOperationEnded, ReactionSkipRequested
 from domain.user import UserForgotten
 from event_store.event_types import Event
 from event_store.records import StreamChange, VersionConflict
@@ -70,6 +70,7 @@ async def test_what_is_not_appended_and_what_customers_do_is_not_recorded(
     database_url: str,
 ) -> None:
     ended = ProjectionOperationEnded(OTHER, "orders", "done", "")
+    decided = ReactionOperationEnded("erasure", 1, "done", "")
     late = StreamChange(ONE, "user", 7, (UserForgotten(),))
     async with appending(database_url) as appender:
         refused, *_ = await answers_to(
@@ -78,8 +79,9 @@ async def test_what_is_not_appended_and_what_customers_do_is_not_recorded(
                 command(late),
                 noting(uuid4()),
                 command(happening("projection_control", ended, OTHER)),
+                command(happening("reaction_control", decided)),
             ],
         )
     assert isinstance(refused, VersionConflict)
-    assert rows(database_url, "select count(*) from events") == [(2,)]
+    assert rows(database_url, "select count(*) from events") == [(3,)]
     assert rows(database_url, RECORDED) == []
