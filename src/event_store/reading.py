@@ -265,10 +265,32 @@ def end_of(connection: Connection[TupleRow]) -> tuple[int, datetime]:
     return row[0], row[1]
 
 
+STREAMS_UPTO = """
+select position, stream_id, version, name, schema_version, data::text, occurred_at, recorded_at
+  from events
+ where stream_id = any(%s::uuid[]) and position <= %s and name = any(%s::text[])
+ order by position limit %s
+"""
+
 AS_OF = """
 select position, stream_id, version, name, schema_version, data::text, occurred_at, recorded_at
   from events where stream_id = %s and {} <= %s order by version
 """
+
+
+async def streams_upto(
+    connection: AsyncConnection[TupleRow],
+    streams: Sequence[UUID],
+    names: Sequence[str],
+    upto: int,
+    most: int,
+) -> list[Recorded | Unread]:
+    """Return at most so many events with some names of some streams up to a position, in order.
+
+    What is personal stays encrypted.
+    """
+    cursor = await connection.execute(STREAMS_UPTO, [list(streams), upto, list(names), most])
+    return [recorded_or_unread(row, None) for row in await cursor.fetchall()]
 
 
 async def stream_as_of(

@@ -35,11 +35,15 @@ def copy_rows(
     connection: Connection[TupleRow], table: Table, rows: Sequence[Row], side: Side | Past
 ) -> None:
     """Add rows to a table of a side; none of them is there yet."""
-    columns = ", ".join(name for name, _ in writers_of(table))
-    into = f"copy {SCHEMAS[side]}.{table.name} ({columns}) from stdin"
+    into = f"copy {SCHEMAS[side]}.{table.name} ({names_of(table)}) from stdin"
     with connection.cursor() as cursor, cursor.copy(into.encode()) as copy:
         for some in range(0, len(rows), ROWS_A_WRITE):
             copy.write(as_text(table, rows[some : some + ROWS_A_WRITE]))
+
+
+def names_of(table: Table) -> str:
+    """Return the columns in the order in which they are written."""
+    return ", ".join(name for name, _ in writers_of(table))
 
 
 def as_text(table: Table, rows: Sequence[Row]) -> str:

@@ -1,12 +1,13 @@
 """What a list declares: its rows, the filters and orders that clients may ask for, by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, Table
 
+from event_store.history.questions import Question
 from projections.projection import Projection, Row
 
 USUAL_LIMIT = 20
@@ -25,7 +26,8 @@ class Listing:
     ties are decided by `tie`, so that every order is total. `selective` are filters that leave so
     few rows that these are found first, whatever the planner expects. `keys` are filters by a key
     of other rows, of which one value is as good as another. `personal` are filters and
-    sorts by what tells of a person.
+    sorts by what tells of a person. `streams` are filters that leave few rows, each made of the
+    events of its own stream alone, and what asks history for an event of each of these streams.
     """
 
     projection: Projection
@@ -39,6 +41,7 @@ class Listing:
     selective: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
+    streams: Mapping[str, Callable[[Any], Question]] = field(default_factory=dict)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from projections.sides import PASTS, SCHEMAS, Past, Side
 
 WAITING = "waiting"
 
+MODEL = "select to_regclass(%s) is not null"
 INDEXES = """
 select x.indexdef
   from pg_indexes x
@@ -24,8 +25,7 @@ select x.indexdef
 
 def model_of(connection: Connection[TupleRow], table: str) -> str:
     """Return the schema with the table to copy: the next version's, if one waits to be built."""
-    waiting = f"{WAITING}.{table}"
-    row = connection.execute("select to_regclass(%s) is not null", [waiting]).fetchone()
+    row = connection.execute(MODEL, [f"{WAITING}.{table}"]).fetchone()
     return WAITING if row and row[0] else "public"
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain import order
 from domain.personal import FORGOTTEN
+from event_store.history.questions import Question
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, alone, as_is
@@ -291,4 +292,10 @@ LISTING = Listing(
     },
     selective=frozenset({"productId"}),
     default_sort="placedAt",
+    streams={
+        "userId": lambda user_id: Question(facts={"stream_type": "order"}, subject=user_id),
+        "productId": lambda product_id: Question(
+            facts={"stream_type": "order"}, data={"data.lines.product_id": str(product_id)}
+        ),
+    },
 )

@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.reading import Unread
-from projections.building import MOST_SECONDS, PAGE
+from projections.building import MOST_ADDED_UP, MOST_SECONDS, PAGE
 from projections.built_rows import BuiltRows
 from projections.folding import TRANSIENT, Careful, Folded, Planned, plan, skips
 from projections.leases import Lease
@@ -32,10 +32,15 @@ from projections.pasts import (
     unfinished,
 )
 from projections.projection import PARTITIONS, Projection
+from projections.sums_sql import Addition, add_up
 
 EVERY_PARTITION = frozenset(range(PARTITIONS))
 
 log = structlog.get_logger(__name__)
+
+
+class ReadOneByOne(Exception):  # noqa: N818 - reads as what is to be done
+    """An event cannot be read, and sums are not added up past such a one."""
 
 
 class PastBuilder:
@@ -46,6 +51,7 @@ class PastBuilder:
         self._position = 0
         self._indexes: list[str] = []
         self._careful: Careful | None = None
+        self._adds_up = projection.sums is not None
         self._built = BuiltRows(projection, past.place, afresh=True)
 
     def begin(self, connection: Connection[TupleRow]) -> None:
@@ -74,27 +80,39 @@ class PastBuilder:
 
     def _stretch(self, connection: Connection[TupleRow]) -> None:
         """Fold and write as much as the budget allows."""
-        position, ends = self._position, time.monotonic() + MOST_SECONDS
         try:
-            while (
-                position < self._past.upto and time.monotonic() < ends and not self._built.is_full
-            ):
-                position = self._page(connection, position)
+            position = self._folded(connection)
+            self._write(connection, position)
         except TRANSIENT:
             raise
         except Exception:  # whichever event it is, it is found one by one
             if self._careful is not None:
                 raise
-            self._built.forget()
-            self._careful = self._new_careful()
-            return
-        self._write(connection, position)
+            self._become_careful()
 
-    def _page(self, connection: Connection[TupleRow], after: int) -> int:
-        names = self._projection.event_names
-        upto, items = reading.page_from(connection, after, self._past.upto, names, PAGE, None)
+    def _folded(self, connection: Connection[TupleRow]) -> int:
+        """Fold what the budget allows; return up to where that is."""
+        position, ends = self._position, time.monotonic() + MOST_SECONDS
+        target = self._past.upto
+        if self._adds_up:
+            target = min(target, position + MOST_ADDED_UP)
+        if not self._names:
+            return target
+        while position < target and time.monotonic() < ends and not self._built.is_full:
+            position = self._page(connection, position, target)
+        return position
+
+    @property
+    def _names(self) -> Sequence[str]:
+        of = self._projection
+        return of.other_names if self._adds_up else of.event_names
+
+    def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
+        upto, items = reading.page_from(connection, after, target, self._names, PAGE, None)
         planned, simple = plan(self._projection, EVERY_PARTITION, self._wanted(items))
         if not simple and self._careful is None:
+            if self._adds_up:  # what waits by its key may have to keep back some of the sums
+                raise ReadOneByOne
             self._careful = self._new_careful()
         self._built.load(connection, planned)
         if self._careful is None:
@@ -110,6 +128,12 @@ class PastBuilder:
         if moment is None:
             return items
         return [one for one in items if isinstance(one, Unread) or one.occurred_at <= moment]
+
+    def _become_careful(self) -> None:
+        """Fold one by one from here on; what is in the tables by now is read back."""
+        self._adds_up = False
+        self._built = BuiltRows(self._projection, self._past.place, afresh=not self._position)
+        self._careful = self._new_careful()
 
     def _new_careful(self) -> Careful:
         """Return what folds as live views do once an event cannot be applied: it waits by key."""
@@ -128,6 +152,9 @@ class PastBuilder:
     def _write(self, connection: Connection[TupleRow], position: int) -> None:
         with connection.transaction():
             self._built.write(connection)
+            if self._adds_up:
+                part = Addition(self._projection, [(self._position, position)])
+                add_up(connection, part, self._past.place, self._past.happened)
         reach(connection, self._past, position)
         self._position = position
         self._built.settle()

@@ -18,6 +18,7 @@ from event_store.history.passed import head_if_passed
 from event_store.history.search import first_since, one
 from event_store.privacy.forgotten import forgotten_of, veiled
 from projections.listing import Listing, Page, Request
+from projections.past_few import page_of_few
 from projections.pasts import COLUMNS, FRESH, LOCK, SAFE, Kept
 from projections.projection import Projection, Row
 from projections.queries import list_rows
@@ -107,16 +108,35 @@ class Pasts(Pooled):
         It is recorded who asked. Raises `NotYet` and `NoPlace`.
         """
         ends = asyncio.get_running_loop().time() + seconds
+        if (few := await self._few(listing, request, moment, access)) is not None:
+            return few
         while True:
             async with self._transaction() as connection:
                 past = await wanted(connection, listing.projection, moment, access)
                 if past.state == "ready":
                     page = await page_of(connection, past, listing, request)
-                    await accesses.note_async(connection, access, len(page.rows))
-                    return PastPage(page, past.happened or await recorded(connection, past.upto))
+                    return await answered(connection, page, past.happened, access)
             if asyncio.get_running_loop().time() >= ends:
                 return underway(past)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def _few(
+        self, listing: Listing, request: Request, moment: Moment, access: Access
+    ) -> PastPage | None:
+        """Return a page of a few streams, unless the whole view is there as it was."""
+        if not listing.streams.keys() & request.filters:
+            return None
+        async with self._transaction() as connection:
+            upto, happened = await resolved(connection, moment)
+            past = await kept(connection, values_of(listing.projection, upto, happened))
+            if past is not None and past.state == "ready":
+                return None
+            page = await page_of_few(connection, listing, request, upto, happened)
+            if page is None:
+                return None
+            rows = await without_the_forgotten(connection, page.rows)
+            page = msgspec.structs.replace(page, rows=rows)
+            return await answered(connection, page, happened, access)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
@@ -129,16 +149,9 @@ async def wanted(
 ) -> Kept:
     """Return the past that is asked for, held; if there is none, have it made and record that."""
     upto, happened = await resolved(connection, moment)
-    values = {
-        "name": projection.name,
-        "version": projection.version,
-        "happened": happened,
-        "upto": upto,
-    }
+    values = values_of(projection, upto, happened)
     for attempt in (1, 2):
-        async with connection.cursor(row_factory=class_row(Kept)) as cursor:
-            await cursor.execute(FIND.encode(), values)
-            found = await cursor.fetchone()
+        found = await kept(connection, values)
         if found is not None:
             if found.state == "ready":
                 await connection.execute(USE, [found.id])
@@ -147,6 +160,31 @@ async def wanted(
             await connection.execute(ALONE.encode())  # and another may have been faster
     await accesses.note_async(connection, access, 0)
     return await asked_for(connection, values)
+
+
+def values_of(projection: Projection, upto: int, happened: datetime | None) -> dict[str, object]:
+    """Return what a past is known by."""
+    return {
+        "name": projection.name,
+        "version": projection.version,
+        "upto": upto,
+        "happened": happened,
+    }
+
+
+async def kept(connection: AsyncConnection[TupleRow], values: dict[str, object]) -> Kept | None:
+    """Return the past that is asked for, held; None if there is none."""
+    async with connection.cursor(row_factory=class_row(Kept)) as cursor:
+        await cursor.execute(FIND.encode(), values)
+        return await cursor.fetchone()
+
+
+async def answered(
+    connection: AsyncConnection[TupleRow], page: Page, happened: datetime | None, access: Access
+) -> PastPage:
+    """Record that a page was given, and give it with when that was."""
+    await accesses.note_async(connection, access, len(page.rows))
+    return PastPage(page, happened or await recorded(connection, page.position))
 
 
 async def resolved(
@@ -170,13 +208,10 @@ async def asked_for(connection: AsyncConnection[TupleRow], values: dict[str, obj
         raise NoPlace
     await connection.execute(REMOVE, [row[0]])
     async with connection.cursor(row_factory=class_row(Kept)) as cursor:
-        await cursor.execute(INSERT.encode(), [row[0], *(values[one] for one in ORDER)])
+        await cursor.execute(INSERT.encode(), [row[0], *values.values()])
         made = await cursor.fetchone()
     assert made is not None  # noqa: S101 - it was inserted
     return made
-
-
-ORDER = ("name", "version", "upto", "happened")
 
 
 async def page_of(

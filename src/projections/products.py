@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from domain import product
+from event_store.history.questions import Question
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, as_is, containing
@@ -155,4 +156,5 @@ LISTING = Listing(
     },
     expressions={"stock_or_endless": STOCK},
     default_sort="createdAt",
+    streams={"sku": lambda sku: Question(facts={"name": "product.listed"}, data={"data.sku": sku})},
 )

@@ -6,7 +6,7 @@ the events are folded one by one.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from event_store.event_types import EVENT_TYPES, Event
 from projections.projection import PARTITIONS, Projection
 from projections.rows import key_columns
-from projections.sides import SCHEMAS, Side
+from projections.sides import SCHEMAS, Past, Side
 from projections.sums import Fact, LineFact, Sums
 
 CASTS = {
@@ -39,7 +39,7 @@ select {key}, {sums}
           from (select {sign} as sign, {facts} as facts
                   from unnest(%s::bigint[], %s::bigint[]) as stretch (after, upto)
                   join events e on e.position > stretch.after and e.position <= stretch.upto
-                 where e.name = any(%s::text[]) {entered}
+                 where e.name = any(%s::text[]) {by_then} {entered}
                 offset 0) e
          {lines}
         offset 0) entered
@@ -69,8 +69,13 @@ class Addition(NamedTuple):
     partitions: Sequence[int] = range(PARTITIONS)
 
 
-def add_up(connection: Connection[TupleRow], added: Addition, side: Side) -> None:
-    """Add the events of some stretches to the sums of a side."""
+def add_up(
+    connection: Connection[TupleRow],
+    added: Addition,
+    side: Side | Past,
+    happened: datetime | None = None,
+) -> None:
+    """Add the events of some stretches to the sums of a side; `happened`: by then."""
     sums = added.projection.sums
     assert sums is not None  # noqa: S101 - whoever calls this has looked
     after, upto = [one[0] for one in added.stretches], [one[1] for one in added.stretches]
@@ -79,8 +84,8 @@ def add_up(connection: Connection[TupleRow], added: Addition, side: Side) -> Non
     if len(added.partitions) < PARTITIONS:
         held = [list(added.partitions)]
         mine = in_partitions(added.projection, connection.info.server_version)
-    query = statement(added.projection, SCHEMAS[side], mine)
-    values = [after, upto, list(sums.names), *held]
+    query = statement(added.projection, SCHEMAS[side], mine, by_then=happened is not None)
+    values = [after, upto, list(sums.names), *([happened] if happened else []), *held]
     connection.execute(query.encode(), values, prepare=True)
 
 
@@ -96,8 +101,11 @@ def can_add(
 
 
 @cache
-def statement(projection: Projection, schema: str, mine: str) -> str:
-    """Return the statement of a view, for the tables of a side and the rows that are `mine`."""
+def statement(projection: Projection, schema: str, mine: str, *, by_then: bool) -> str:
+    """Return the statement of a view, for the tables of a side and the rows that are `mine`.
+
+    `by_then`: of the events those alone that had happened by a moment.
+    """
     sums = projection.sums
     assert sums is not None  # noqa: S101 - whoever calls this has looked
     key = ", ".join(key_columns(sums.table))
@@ -114,6 +122,7 @@ def statement(projection: Projection, schema: str, mine: str) -> str:
         sign=sign(sums),
         facts=facts(sums),
         lines=lines(sums),
+        by_then="and e.occurred_at <= %s" if by_then else "",
         entered="".join(
             f" and (e.name = '{name_of(kind)}' and e.data -> '{entry.field}' = 'null') is not true"
             for kind, entry in sums.entries.items()

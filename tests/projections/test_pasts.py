@@ -21,6 +21,7 @@ from projections import (
     built_rows,
     orders,
     past_building,
+    past_few,
     products,
     sales_by_customer,
     sales_by_day,
@@ -34,7 +35,7 @@ from projections.pasts import drop_unused, unfinished
 from projections.queries import list_rows
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import NOON, pounds
-from tests.projections.given import STORY, append, many_orders, post
+from tests.projections.given import ALICE, STORY, append, many_orders, post
 
 ACCESS = Access("auditor", "auditor", "request", "list_as_of", {})
 LISTINGS: dict[str, Listing] = {
@@ -242,6 +243,78 @@ def test_a_list_as_of_a_position_is_the_list_of_a_view_posted_up_to_there(
 
     asyncio.run(ask())
     assert any(page.total > 3 for page in expected[ends[-1]]["orders"])
+
+
+FEW: list[tuple[str, dict[str, Any]]] = [
+    ("orders", {"userId": "first"}),
+    ("orders", {"userId": "first", "status": "paid"}),
+    ("orders", {"userId": UUID(int=999_999)}),
+    ("orders", {"productId": "first"}),
+    ("products", {"sku": "first"}),
+]
+
+
+@pytest.mark.parametrize("most", [1_000, 0])
+def test_a_list_of_a_few_streams_is_answered_without_making_a_past_if_they_are_few(
+    database_url: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_few, "MOST_STREAMS", most)
+    story = Shop(1).story(120)
+    append(database_url, story[:100])
+    post(database_url)
+    placed = next(event for _, event in story if isinstance(event, order.OrderPlaced))
+    listed = placed.lines[0].product_id
+    first = {"userId": placed.user_id, "productId": listed, "sku": f"SKU-{listed.int}"}
+
+    async def ask() -> None:
+        connection = await connect_async(database_url, name="test")
+        async with Pasts(database_url) as pasts:
+            now = datetime.now(UTC)
+            for happened in (False, True):
+                for name, filters in FEW:
+                    listing = LISTINGS[name]
+                    given = {k: first[k] if v == "first" else v for k, v in filters.items()}
+                    request = Request(
+                        filters=given,
+                        sort_by=listing.default_sort,
+                        descending=True,
+                        limit=3,
+                        offset=0,
+                    )
+                    end = now if happened else 100
+                    found = await pasts.list(listing, request, Moment(end, happened), ACCESS, 0)
+                    is_empty = given.get("userId") == UUID(int=999_999)
+                    if not most and not is_empty:
+                        assert isinstance(found, Underway)
+                        continue
+                    expected = await list_rows(connection, listing, request)
+                    assert isinstance(found, PastPage)
+                    assert content({name: [found.page]}) == content({name: [expected]})
+                    assert "status" in given or bool(expected.total) is not is_empty
+        count = await (await connection.execute("select count(*) from pasts")).fetchone()
+        assert count == ((0,) if most else (4,))
+        noted = await connection.execute("select count(*) from audit_accesses")
+        assert await noted.fetchone() == ((10,) if most else (6,))
+        await connection.close()
+
+    asyncio.run(ask())
+
+
+def test_a_list_of_few_streams_stops_at_its_position(database_url: str) -> None:
+    append(database_url, [STORY[0], *many_orders(3)])
+
+    async def ask() -> None:
+        async with Pasts(database_url) as pasts:
+            for end in (1, 2, 4):
+                request = Request(
+                    filters={"userId": ALICE}, sort_by="total", descending=True, limit=9, offset=0
+                )
+                moment = Moment(end, happened=False)
+                found = await pasts.list(orders.LISTING, request, moment, ACCESS, 0)
+                assert isinstance(found, PastPage)
+                assert (found.page.total, found.page.position) == (end - 1, end)
+
+    asyncio.run(ask())
 
 
 async def asked(

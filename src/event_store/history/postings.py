@@ -6,14 +6,12 @@ once, when the block is full; the events after the last full block are few enoug
 """
 
 from array import array
-from collections import defaultdict
-from functools import lru_cache
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from event_store.history.terms import FACTS, buckets_of, terms_of
+from event_store.history.terms import FACTS, places_of
 
 BLOCK = 1 << 14
 BITMAP = BLOCK // 8
@@ -29,8 +27,6 @@ insert into history_blocks (block, occurred_from, occurred_to)
 select %b, min(occurred_at), max(occurred_at) from events where position > %b and position <= %b
 """
 COPY = "copy history_postings (bucket, block, places) from stdin (format binary)"
-
-Places = defaultdict[int, "array[int]"]
 
 
 def index_blocks(connection: Connection[TupleRow], most: int = 4) -> int:
@@ -53,21 +49,11 @@ def index_block(connection: Connection[TupleRow]) -> bool:
         with connection.cursor().copy(COPY.encode()) as copy:
             copy.set_types(["int4", "int4", "bytea"])
             for bucket in sorted(places):
-                copy.write_row((bucket, block, packed(places[bucket])))
+                ordered = array("H", sorted(set(places[bucket])))
+                copy.write_row((bucket, block, packed(ordered)))
         connection.execute(TIMES, [block, *ends])
         connection.execute(MOVE, [block + 1, block])
         return True
-
-
-def places_of(rows: list[TupleRow]) -> Places:
-    """Return the places of a block's events in each bucket."""
-    found: Places = defaultdict(lambda: array("H"))
-    known = lru_cache(50_000)(buckets_of)
-    for place, (*facts, stream_id, data) in enumerate(rows):
-        terms = terms_of(dict(zip(FACTS, facts, strict=True)), stream_id, data)
-        for bucket in {bucket for one in terms for bucket in known(one)}:
-            found[bucket].append(place)
-    return found
 
 
 def packed(places: "array[int]") -> bytes:

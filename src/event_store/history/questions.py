@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from event_store.history.terms import buckets_of, number_or_text, term
+from event_store.history.terms import buckets_of, number_or_text
 
 SUBJECT = (
     "(stream_type = 'user' and stream_id::text = %s"
@@ -30,16 +30,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = True
 
     @property
-    def terms(self) -> list[str]:
-        """Return what is looked up in the index."""
-        found = [term(name, value) for name, value in self.facts.items()]
-        found += [term(path, number_or_text(value)) for path, value in self.data.items()]
-        return found + ([term("subject", str(self.subject))] if self.subject else [])
+    def terms(self) -> list[tuple[str, str]]:
+        """Return what is looked up in the index, names and values."""
+        found = list(self.facts.items())
+        found += [(path, number_or_text(value)) for path, value in self.data.items()]
+        return found + ([("subject", str(self.subject))] if self.subject else [])
 
     @property
     def buckets(self) -> list[int]:
         """Return the places in the index in which an event must be."""
-        return sorted({bucket for one in self.terms for bucket in buckets_of(one)})
+        return sorted({bucket for one in self.terms for bucket in buckets_of(*one)})
 
     def conditions(self) -> tuple[str, list[object]]:
         """Return the SQL that decides, and its values."""
