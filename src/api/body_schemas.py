@@ -6,7 +6,7 @@ choice between its types instead of into the type that they are for.
 
 from typing import Any
 
-from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from msgspec import inspect
 
 Schema = dict[str, Any]
@@ -32,15 +32,9 @@ RULES: tuple[tuple[type[inspect.Type], dict[str, str]], ...] = (
 OF_THE_FIELD = {"oneOf", "title", "description", "default", "examples"}
 
 
-def body_types(app: Litestar) -> dict[str, inspect.Type]:
-    """Return the types of the bodies that are taken, by the names of their operations."""
-    found = {}
-    for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            body = handler.parsed_fn_signature.parameters.get("data")
-            if body is not None:
-                found[handler.operation_id] = inspect.type_info(body.annotation)
-    return found
+def body_type(handler: HTTPRouteHandler) -> inspect.Type:
+    """Return the type of the body that a handler takes."""
+    return inspect.type_info(handler.parsed_fn_signature.parameters["data"].annotation)
 
 
 def complete(schema: Schema, kind: inspect.Type, schemas: Schema) -> None:

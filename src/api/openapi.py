@@ -10,8 +10,9 @@ from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import HTTPRoute
 
-from api.body_schemas import REF, body_types, complete
+from api.body_schemas import REF, body_type, complete
 from api.examples import example, failures
 from api.negotiation import Problem
 from api.routes import V1
@@ -107,12 +108,14 @@ def document(path: str, version: Callable[[Schema], Schema]) -> HTTPRouteHandler
 def completed(app: Litestar) -> Schema:
     """Return the document of all routes with what Litestar leaves out: headers, rules of bodies."""
     document = app.openapi_schema.to_schema()
-    schemas, bodies = document["components"]["schemas"], body_types(app)
+    schemas = document["components"]["schemas"]
+    handlers = handlers_of(app)
     schemas |= msgspec.json.schema_components([Problem], ref_template=f"{REF}{{name}}")[1]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
+            handler = handlers[operation["operationId"]]
             for body in operation.get("requestBody", {}).get("content", {}).values():
-                complete(body["schema"], bodies[operation["operationId"]], schemas)
+                complete(body["schema"], body_type(handler), schemas)
                 body["examples"] = {"example": {"value": example(body["schema"], schemas)}}
             is_command = method != "get" and path.startswith(V1)
             if is_command and "{" in path:
@@ -126,7 +129,16 @@ def completed(app: Litestar) -> Schema:
                 response["headers"] = headers_of(status, is_command=is_command) | response.get(
                     "headers", {}
                 )
+            if links := handler.opt.get("links"):
+                operation["responses"][str(handler.status_code)]["links"] = dict(links)
     return document
+
+
+def handlers_of(app: Litestar) -> dict[str, HTTPRouteHandler]:
+    """Return the handlers by the names of their operations."""
+    routes = [one for one in app.routes if isinstance(one, HTTPRoute)]
+    handlers = [one for route in routes for one in route.route_handlers]
+    return {str(one.operation_id): one for one in handlers}
 
 
 def illustrate(response: Schema, schemas: Schema) -> None:

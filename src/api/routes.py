@@ -15,6 +15,7 @@ from litestar.types import AnyCallable, ASGIApp
 from api.envelope import Answer, Failure
 from api.errors import STATUSES
 from api.guards import Who
+from api.links import Links
 from api.request import ApiRequest
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ V2 = "/api/v2"
 # Whoever watches Daybook asks often, from one address, and must be able to when all else is busy.
 UNCOUNTED = ("/health/", "/metrics")
 SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
+NO_LINKS: Links = MappingProxyType({})
 NO_ANSWERS: Mapping[int, ResponseSpec] = MappingProxyType({})
 WITH_BODY = ("PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR")
 
@@ -73,12 +75,14 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
     query: Collection[str] = (),
     answers: Mapping[int, ResponseSpec] = NO_ANSWERS,
     operation: type[Operation] = Operation,
+    links: Links = NO_LINKS,
     succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a handler with its full path; `credentials` False: an access token is not looked at.
 
     `query` are parameters that the handler reads by itself; `answers` by status and `operation`
-    document what its signature does not say; `succeeded` says that version 2 answers otherwise.
+    document what its signature does not say; `links` are what can be done next with a success;
+    `succeeded` says that version 2 answers otherwise.
     Nobody has to be told twice: permission, documentation and error answers come from here.
     """
 
@@ -107,6 +111,7 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
                 "credentials": credentials,
                 "declared": True,
                 "query": query,
+                "links": links,
                 "succeeded": succeeded,
             },
         )

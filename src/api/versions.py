@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
+from api.links import linked
 from api.routes import V2
 
 Schema = dict[str, Any]
@@ -30,13 +31,25 @@ def second_version(document: Schema) -> Schema:
     for operations in found["paths"].values():
         for operation in operations.values():
             operation["operationId"] = operation["operationId"].removesuffix(SUFFIX)
+            for answer in operation["responses"].values():
+                if "links" in answer:
+                    answer["links"] = renamed(answer["links"])
     return found
+
+
+def renamed(links: Schema) -> Schema:
+    """Return links to operations that have the names of version 1."""
+    return {
+        name.removesuffix(SUFFIX): {**link, "operationId": link["operationId"].removesuffix(SUFFIX)}
+        for name, link in links.items()
+    }
 
 
 def with_paths(document: Schema, wanted: Callable[[str], bool]) -> Schema:
     """Return the document with some paths, and the schemas that these need."""
     found = deepcopy(document)
     found["paths"] = {path: item for path, item in found["paths"].items() if wanted(path)}
+    found = linked(found)
     schemas = found["components"]["schemas"]
     needed: set[str] = set()
     waiting = list(referred(found["paths"]))

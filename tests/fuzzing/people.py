@@ -13,7 +13,10 @@ from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running, data_of
 ROLES = ("admin", "staff", "auditor", "customer", "nobody")
 PASSWORD = "correct horse battery"
 GOOD_KEY = re.compile(r"[!-~]([ -~]{0,238}[!-~])?")
-UNAUTHENTICATED = 401
+BUYERS = {"customer", "staff", "admin"}
+UNAUTHENTICATED, ACCEPTED = 401, 202
+# What is in the log is waited for; what is not will not come.
+LONG, AT_ONCE = "wait=10", "wait=0"
 
 
 class Asker(AuthBase):
@@ -35,10 +38,10 @@ class Asker(AuthBase):
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
             request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
-        if request.method == "GET" and not {"Daybook-Min-Position", "Prefer"} & {*request.headers}:
-            request.headers["Daybook-Min-Position"] = str(self._position)
-        if int_of(request.headers.get("Daybook-Min-Position")) > self._position:
-            request.headers.setdefault("Prefer", "wait=0")  # it will not come
+        if request.method in {"GET", "HEAD"}:
+            request.headers.setdefault("Daybook-Min-Position", str(self._position))
+        if position := request.headers.get("Daybook-Min-Position"):
+            request.headers["Prefer"] = LONG if int_of(position) <= self._position else AT_ONCE
         if key := request.headers.get("Idempotency-Key"):
             request.headers["Idempotency-Key"] = self._fresh(key)
         request.register_hook("response", self._learn)  # type: ignore[no-untyped-call]
@@ -51,10 +54,15 @@ class Asker(AuthBase):
         return f"{text}-{self._keys}" if GOOD_KEY.fullmatch(text) else key
 
     def _learn(self, answer: Response, **_: object) -> None:
-        """Remember how far the log has come, which commands say."""
+        """Remember how far the log has come, which commands say; let no view stay paused."""
         position = answer.headers.get("Daybook-Position")
-        if position and answer.request.method != "GET":
+        if position and answer.request.method not in {"GET", "HEAD"}:
             self._position = max(self._position, int(position))
+        if answer.status_code == ACCEPTED and str(answer.url).endswith("/pause"):
+            resume = str(answer.url).removesuffix("pause") + "resume"
+            asked = {"reason": "others look at it too"}
+            signed = {"Authorization": f"Bearer {self._token}"}
+            httpx.post(resume, json=asked, headers=signed, timeout=30)
 
     def _renew(self, answer: Response, **_: object) -> None:
         """Sign in again when the session has ended."""

@@ -13,11 +13,12 @@ from litestar.types import AnyCallable
 from api.envelope import Answer, Success, meta
 from api.errors import MalformedRequest
 from api.guards import ANYONE, AUDITOR, Who
+from api.links import Links, links_to
 from api.read.lists import given_in, read_values
 from api.read.values import Value, whole
 from api.read.views import operation, parameter
 from api.request import ApiRequest
-from api.routes import V1, route
+from api.routes import NO_LINKS, V1, route
 from domain.refusal import Detail, NotFound
 from event_store.evidence.heads import head_in
 from event_store.evidence.proofs import ConsistencyProof, InclusionProof, encoded
@@ -26,6 +27,7 @@ from event_store.trail import Trail
 
 TAG = "Audit"
 LARGEST = 999_999_999
+SIZE = "$response.body#/data/size"
 POSITION = {"position": whole("The event's position in the log.", 1, LARGEST)}
 SIZES = {
     "first": whole("How many events the first head signs.", 1, LARGEST),
@@ -53,8 +55,14 @@ class KeysView(msgspec.Struct, frozen=True, rename="camel"):
     keys: list[str]
 
 
-def evidence_route(
-    path: str, view: type[msgspec.Struct], values: dict[str, Value], *, who: Who, summary: str
+def evidence_route(  # noqa: PLR0913 - what a client must know of a route, each by its name
+    path: str,
+    view: type[msgspec.Struct],
+    values: dict[str, Value],
+    *,
+    who: Who,
+    summary: str,
+    links: Links = NO_LINKS,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route of the evidence with its query parameters, all of them needed."""
     shown = ResponseSpec(Success[view], generate_examples=False, description="What was asked for.")  # type: ignore[valid-type]  # made here, for the document alone
@@ -70,10 +78,22 @@ def evidence_route(
         query=values,
         answers={200: shown},
         operation=documented,
+        links=links,
     )
 
 
-@evidence_route("head", HeadView, {}, who=ANYONE, summary="Show the newest signed head")
+@evidence_route(
+    "head",
+    HeadView,
+    {},
+    who=ANYONE,
+    summary="Show the newest signed head",
+    links={
+        **links_to("proveInclusion", position=SIZE),
+        **links_to("proveConsistency", first=SIZE, second=SIZE),
+        **links_to("exportEvents", "proveExport", size=SIZE),
+    },
+)
 async def show_head(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
     """Show how long the log is and the root of the tree over it, signed: for keeping elsewhere."""
     note = await trail.newest_head()

@@ -20,12 +20,13 @@ from litestar.types import AnyCallable
 from api.envelope import Answer, CursorPagination, Stretch, Success, meta
 from api.errors import MalformedRequest
 from api.guards import AUDITOR
+from api.links import Links, link_to_next, links_to
 from api.read.evidence import LARGEST, TAG, access, answered
 from api.read.lists import given_in, read_values
 from api.read.values import Value, choice, identity, instant, text, whole
 from api.read.views import operation, parameter
 from api.request import ApiRequest
-from api.routes import V1, route
+from api.routes import NO_LINKS, V1, route
 from domain.refusal import Detail, NotFound
 from event_store.history.accesses import KINDS, Accesses, Noted
 from event_store.history.differences import Change, changes
@@ -91,8 +92,14 @@ ACCESSES = {
 }
 
 
-def history_route(
-    path: str, shape: type[Any], values: dict[str, Value], *, summary: str, inside: bool = False
+def history_route(  # noqa: PLR0913 - what a client must know of a route, each by its name
+    path: str,
+    shape: type[Any],
+    values: dict[str, Value],
+    *,
+    summary: str,
+    inside: bool = False,
+    links: Links = NO_LINKS,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route of the history; `inside`: it takes values inside of events."""
     taken = {*values, "data.*"} if inside else {*values}
@@ -107,10 +114,23 @@ def history_route(
         query=taken,
         answers={200: ResponseSpec(shape, generate_examples=False, description="What was asked.")},
         operation=operation(documented, []),
+        links=links,
     )
 
 
-@history_route("events", Stretch[Entry], VALUES, summary="Search events", inside=True)
+@history_route(
+    "events",
+    Stretch[Entry],
+    VALUES,
+    summary="Search events",
+    inside=True,
+    links={
+        **links_to("showEvent", position="$response.body#/data/0/position"),
+        **links_to("showStream", stream_id="$response.body#/data/0/streamId"),
+        **links_to("proveInclusion", position="$response.body#/data/0/position"),
+        **link_to_next("listEvents", VALUES),
+    },
+)
 async def list_events(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
     """List events, newest or oldest first, by all that is known of them and by what they hold.
 
@@ -124,7 +144,11 @@ async def list_events(request: ApiRequest, trail: NamedDependency[Trail]) -> Ans
 
 
 @history_route(
-    "events/{position:str}", Success[Surroundings], {}, summary="Show an event and its neighbours"
+    "events/{position:str}",
+    Success[Surroundings],
+    {},
+    summary="Show an event and its neighbours",
+    links=links_to("showStream", stream_id="$response.body#/data/event/streamId"),
 )
 async def show_event(
     request: ApiRequest, position: Position, trail: NamedDependency[Trail]
@@ -138,7 +162,11 @@ async def show_event(
 
 
 @history_route(
-    "streams/{stream_id:str}", Stretch[Change], PAGING, summary="Show a stream's changes"
+    "streams/{stream_id:str}",
+    Stretch[Change],
+    PAGING,
+    summary="Show a stream's changes",
+    links=link_to_next("showStream", PAGING, stream_id="$request.path.stream_id"),
 )
 async def show_stream(
     request: ApiRequest, stream_id: StreamId, trail: NamedDependency[Trail]
@@ -156,7 +184,13 @@ async def show_stream(
     return stretch(request, rest[:limit], limit, more)
 
 
-@history_route("accesses", Stretch[Noted], ACCESSES, summary="List who asked what of the log")
+@history_route(
+    "accesses",
+    Stretch[Noted],
+    ACCESSES,
+    summary="List who asked what of the log",
+    links=link_to_next("listAccesses", ACCESSES),
+)
 async def list_accesses(request: ApiRequest, trail: NamedDependency[Trail]) -> Answer[Any]:
     """List questions, exports, verifications, erasures and what operators did, newest first.
 

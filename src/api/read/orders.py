@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import SIGNED_IN
+from api.links import FIRST, ID, links_to
 from api.read import as_of
 from api.read.access import limit_orders, limit_orders_to, visible_order
 from api.read.answers import ViewAnswer, listed, single
@@ -25,6 +26,14 @@ from projections.views import Views
 
 TAG = "Orders"
 OrderId = Annotated[UUID, PathParameter(description="The order's id.")]
+
+OF_FIRST = links_to("showOrder", order_id=FIRST)
+OF_ORDER = {
+    **links_to("showUser", user_id="$response.body#/data/userId"),
+    **links_to("showProduct", product_id="$response.body#/data/items/0/productId"),
+    **links_to("createPayment", order_id=ID, body={"amount": "$response.body#/data/total"}),
+    **links_to("createCancellation", "createShipment", "createNote", order_id=ID),
+}
 
 FILTERS = {
     "status": choice("Only orders in this state.", get_args(order.Status)),
@@ -51,6 +60,7 @@ ONE = {"fields": fields_value(OrderView), **as_of.VALUES}
     summary="List orders",
     tag=TAG,
     succeeded=True,
+    links=OF_FIRST,
 )
 async def list_orders(
     request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
@@ -72,6 +82,7 @@ async def list_orders(
     tag=TAG,
     refusals=["NOT_FOUND"],
     succeeded=True,
+    links=OF_FIRST,
 )
 async def list_orders_of_user(
     request: ApiRequest,
@@ -112,6 +123,7 @@ async def as_they_were(
     summary="Show an order",
     tag=TAG,
     succeeded=True,
+    links=OF_ORDER,
 )
 async def show_order(
     request: ApiRequest,

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import ANYONE
+from api.links import FIRST, ID, links_to
 from api.read import as_of
 from api.read.access import limit_products, visible_product
 from api.read.answers import ViewAnswer, listed, single
@@ -30,6 +31,12 @@ from projections.views import Views
 TAG = "Products"
 ProductId = Annotated[UUID, PathParameter(description="The product's id.")]
 
+OF_PRODUCT = {
+    **links_to("changeProductDetails", "adjustProductStock", product_id=ID),
+    **links_to("createOrder", body={"items": [{"productId": ID, "quantity": 1}]}),
+    **links_to("listOrders", productId=ID),
+}
+
 FILTERS = {
     "sku": text("Only the product with this SKU."),
     "name": text("Only products whose name has this in it, in any case."),
@@ -51,6 +58,7 @@ ONE = {"fields": fields_value(ProductView), **as_of.VALUES}
     tag=TAG,
     refusals=["FORBIDDEN"],
     succeeded=True,
+    links=links_to("showProduct", product_id=FIRST),
 )
 async def list_products(
     request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
@@ -73,6 +81,7 @@ async def list_products(
     who=ANYONE,
     summary="Show a product",
     tag=TAG,
+    links=OF_PRODUCT,
 )
 async def show_product(
     request: ApiRequest,

@@ -16,13 +16,14 @@ from psycopg.rows import TupleRow
 
 from api.envelope import Answer, Page, Success, meta, pagination
 from api.guards import ADMIN
+from api.links import FIRST, Links, links_to
 from api.read.camel import camelled, twin
 from api.read.lists import given_in, read_values
 from api.read.values import Value, whole
 from api.read.views import operation as documented
 from api.read.views import parameter
 from api.request import ApiRequest
-from api.routes import V1, camel, route
+from api.routes import NO_LINKS, V1, camel, route
 from domain.refusal import NotFound
 from projections import operations
 from projections.failures import Failure, FailureDetail, failure, failures
@@ -47,6 +48,21 @@ PAGES: dict[str, Value] = {
 
 
 REBUILD = twin(Rebuild)
+IN_PATH = "$request.path.projection"
+OF_VIEWS = (
+    "listOperations",
+    "listRebuilds",
+    "listViewFailures",
+    "pauseView",
+    "resumeView",
+    "compareView",
+    "rebuildView",
+    "rollBackView",
+    "pruneView",
+    "retryViewFailures",
+)
+FIRST_FAILURE = "$response.body#/data/0/position"
+OF_FAILURES = ("showViewFailure", "retryViewFailure", "skipViewFailure")
 
 
 class OperationView(msgspec.Struct, frozen=True, rename="camel"):
@@ -126,18 +142,25 @@ def check_known(projection: str) -> None:
 
 
 def one_of(
-    path: str, view: type[msgspec.Struct], summary: str
+    path: str, view: type[msgspec.Struct], summary: str, links: Links = NO_LINKS
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route that shows one thing."""
     found = ResponseSpec(Success[view], generate_examples=False, description="What was found.")  # type: ignore[valid-type]  # made for the document
     refusals = ["NOT_FOUND", "UNAVAILABLE"]
     return route(
-        "GET", path, who=ADMIN, summary=summary, tag=TAG, refusals=refusals, answers={200: found}
+        "GET",
+        path,
+        who=ADMIN,
+        summary=summary,
+        tag=TAG,
+        refusals=refusals,
+        answers={200: found},
+        links=links,
     )
 
 
 def list_of(
-    path: str, view: type[msgspec.Struct], summary: str
+    path: str, view: type[msgspec.Struct], summary: str, links: Links = NO_LINKS
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route that shows a list, page by page."""
     page = ResponseSpec(Page[view], generate_examples=False, description="A page of the list.")  # type: ignore[valid-type]  # made for the document
@@ -151,10 +174,16 @@ def list_of(
         query=PAGES,
         answers={200: page},
         operation=documented([parameter(*one, ()) for one in PAGES.items()], []),
+        links=links,
     )
 
 
-@list_of(f"{V1}/projections", twin(Standing), "List projections")
+@list_of(
+    f"{V1}/projections",
+    twin(Standing),
+    "List projections",
+    links_to("showProjection", *OF_VIEWS, projection="$response.body#/data/0/name"),
+)
 async def list_projections(
     request: ApiRequest, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:
@@ -165,7 +194,7 @@ async def list_projections(
     return listed(request, [camelled(one) for one in chosen], asked, len(found))
 
 
-@one_of(PROJECTION, twin(Standing), "Show a projection")
+@one_of(PROJECTION, twin(Standing), "Show a projection", links_to(*OF_VIEWS, projection=IN_PATH))
 async def show_projection(
     request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:
@@ -175,7 +204,14 @@ async def show_projection(
     return shown(request, camelled(found[0]))
 
 
-@list_of(f"{PROJECTION}/operations", OperationView, "List what was asked of a projection")
+@list_of(
+    f"{PROJECTION}/operations",
+    OperationView,
+    "List what was asked of a projection",
+    links_to(
+        "showOperation", projection=IN_PATH, operation_id="$response.body#/data/0/operationId"
+    ),
+)
 async def list_operations(
     request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:
@@ -191,6 +227,7 @@ async def list_operations(
     f"{PROJECTION}/operations/{{operation_id:str}}",
     OperationView,
     "Follow what was asked of a projection",
+    links_to("showRebuild", projection=IN_PATH, rebuild_id="$response.body#/data/rebuildId"),
 )
 async def show_operation(
     request: ApiRequest,
@@ -217,7 +254,12 @@ def followed(
     return found, job
 
 
-@list_of(f"{PROJECTION}/rebuilds", REBUILD, "List the rebuilds of a projection")
+@list_of(
+    f"{PROJECTION}/rebuilds",
+    REBUILD,
+    "List the rebuilds of a projection",
+    links_to("showRebuild", projection=IN_PATH, rebuild_id=FIRST),
+)
 async def list_rebuilds(
     request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:
@@ -249,7 +291,12 @@ async def show_rebuild(
     return shown(request, camelled(job))
 
 
-@list_of(f"{PROJECTION}/failures", twin(Failure), "List the failures of a projection")
+@list_of(
+    f"{PROJECTION}/failures",
+    twin(Failure),
+    "List the failures of a projection",
+    links_to(*OF_FAILURES, projection=IN_PATH, position=FIRST_FAILURE),
+)
 async def list_view_failures(
     request: ApiRequest, projection: Name, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:

@@ -14,6 +14,7 @@ from litestar.params import PathParameter
 
 from api.envelope import Answer, Page, Success, meta, pagination
 from api.guards import ADMIN
+from api.links import links_to
 from api.read.lists import given_in, read_values
 from api.read.values import Value, whole
 from api.read.views import operation, parameter
@@ -31,6 +32,10 @@ PAGES: dict[str, Value] = {
     "page": whole("Which page, from 1.", 1, 101, 1),
     "limit": whole("How many entries a page has.", 1, 100, 20),
 }
+
+
+IN_PATH = "$request.path.reaction"
+OF_FAILURES = ("showFailure", "retryOne", "skipOne")
 
 
 class ReactionView(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,6 +127,13 @@ def answer_with(kind: Any) -> dict[int, ResponseSpec]:
     tag=TAG,
     refusals=["UNAVAILABLE"],
     answers=answer_with(Success[list[ReactionView]]),
+    links=links_to(
+        "showReaction",
+        "listFailures",
+        "listDecisions",
+        "retryAll",
+        reaction="$response.body#/data/0/name",
+    ),
 )
 async def list_reactions(request: ApiRequest, reaction_desk: NamedDependency[Any]) -> Answer[Any]:
     """Show what the system does by itself, and whether it does."""
@@ -138,6 +150,7 @@ async def list_reactions(request: ApiRequest, reaction_desk: NamedDependency[Any
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
     answers=answer_with(Success[ReactionView]),
+    links=links_to("listFailures", "listDecisions", "retryAll", reaction=IN_PATH),
 )
 async def show_reaction(
     request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
@@ -161,6 +174,7 @@ async def show_reaction(
     query=PAGES,
     answers=answer_with(Page[ReactionFailureView]),
     operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
+    links=links_to(*OF_FAILURES, reaction=IN_PATH, position="$response.body#/data/0/position"),
 )
 async def list_failures(
     request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
@@ -202,6 +216,9 @@ async def show_failure(
     refusals=["UNAVAILABLE", "NOT_FOUND"],
     query=PAGES,
     answers=answer_with(Page[ReactionOperationView]),
+    links=links_to(
+        "showDecision", reaction=IN_PATH, operation_id="$response.body#/data/0/operationId"
+    ),
     operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
 )
 async def list_decisions(

@@ -8,6 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api.envelope import Answer, CursorPagination, Stretch, meta
 from api.guards import AUDITOR
+from api.links import link_to_next, links_to
 from api.read.cursors import Cursors, Place
 from api.read.evidence import access
 from api.read.lists import LARGEST_PAGE, given_in, read_values
@@ -59,6 +60,10 @@ SHOWN = ResponseSpec(
     query=VALUES,
     answers={200: SHOWN},
     operation=operation([parameter(*one, ()) for one in VALUES.items()], []),
+    links={
+        **links_to("showUser", user_id="$response.body#/data/0/userId"),
+        **link_to_next("listSignIns", VALUES),
+    },
 )
 async def list_sign_ins(
     request: ApiRequest, trail: NamedDependency[Trail], cursors: NamedDependency[Cursors]

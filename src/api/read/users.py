@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
 from api.guards import ADMIN, SIGNED_IN, STAFF, STAFF_OR_AUDITOR, check
+from api.links import FIRST, ID, links_to
 from api.read import as_of
 from api.read.access import visible_user
 from api.read.answers import ViewAnswer, listed, single
@@ -33,6 +34,11 @@ from projections.views import Views
 TAG = "Users"
 UserId = Annotated[UUID, PathParameter(description="The user's id.")]
 
+OF_FIRST = links_to("showUser", "listOrdersOfUser", "showPersonalData", user_id=FIRST)
+OF_USER = links_to(
+    "listOrdersOfUser", "showPersonalData", "changeUserDetails", "createOrderOfUser", user_id=ID
+)
+
 FILTERS = {
     "email": text("Only users whose e-mail address has this in it, in any case."),
     "role": choice("Only users in this role.", get_args(user.Role)),
@@ -52,6 +58,7 @@ ONE_OF_ALL = {**ONE, **as_of.VALUES}
     summary="List users",
     tag=TAG,
     succeeded=True,
+    links=OF_FIRST,
 )
 async def list_users(
     request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
@@ -75,6 +82,7 @@ async def list_users(
     summary="List users with what they do",
     tag=TAG,
     succeeded=True,
+    links=OF_FIRST,
 )
 async def list_users_for_admin(
     request: ApiRequest, views: NamedDependency[Views], pasts: NamedDependency[Pasts]
@@ -96,6 +104,7 @@ async def list_users_for_admin(
     summary="Show one's own account",
     tag=TAG,
     succeeded=True,
+    links=OF_USER,
 )
 async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """Show the account that the access token belongs to."""
@@ -110,6 +119,7 @@ async def show_me(request: ApiRequest, views: NamedDependency[Views]) -> ViewAns
     summary="Show a user",
     tag=TAG,
     succeeded=True,
+    links=OF_USER,
 )
 async def show_user(
     request: ApiRequest,

@@ -13,8 +13,9 @@ from litestar.types import AnyCallable
 
 from api.envelope import Page, Stretch, Success
 from api.guards import Who
+from api.links import Links
 from api.read.values import Value
-from api.routes import route
+from api.routes import NO_LINKS, route
 from projections.past_lists import Underway
 
 POSITION = OpenAPIHeader(
@@ -98,6 +99,7 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
     tag: str,
     required: Iterable[str] = (),
     refusals: Iterable[str] = (),
+    links: Links = NO_LINKS,
     succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a list of views with its query parameters; in stretches if it takes a cursor."""
@@ -119,6 +121,7 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
             [*(parameter(*one, required) for one in values.items()), *CONSISTENCY],
             [POSITION, *(SUCCESSOR if succeeded else [])],
         ),
+        links=links,
         succeeded=succeeded,
     )
 
@@ -131,6 +134,7 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
     who: Who,
     summary: str,
     tag: str,
+    links: Links = NO_LINKS,
     succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare one resource, which has a version and may be asked for only if that is new."""
@@ -160,6 +164,7 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
             parameters,
             [POSITION, ETAG, *(SUCCESSOR if succeeded else [])],
         ),
+        links=links,
         succeeded=succeeded,
     )
 

@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 
 from api.envelope import Answer, Success
 from api.guards import ANYONE, SIGNED_IN
+from api.links import links_to
 from api.request import ApiRequest
 from api.request_context import NO_STORE
 from api.revocations import Revocations
@@ -26,6 +27,9 @@ TAG = "Sign-in"
 # Text that may go to the database without further checks: no control characters.
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 LONGEST = 1_024
+
+
+NEXT = links_to("refresh", body={"refreshToken": "$response.body#/data/refreshToken"})
 
 
 class LoginBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -61,6 +65,7 @@ class TokenPair(msgspec.Struct, frozen=True, rename="camel"):
     tag=TAG,
     refusals=["INVALID_CREDENTIALS", "UNAVAILABLE"],
     credentials=False,
+    links=NEXT,
 )
 async def login(
     request: ApiRequest,
@@ -88,6 +93,7 @@ async def login(
     tag=TAG,
     refusals=["UNAUTHENTICATED", "REFRESH_REUSED", "VERSION_CONFLICT", "UNAVAILABLE"],
     credentials=False,
+    links=NEXT,
 )
 async def refresh(
     request: ApiRequest,

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.envelope import Answer, Success
 from api.guards import BUYERS, STAFF
+from api.links import ID, links_to, links_to_view
 from api.money import MoneyText, money_text
 from api.request import ApiRequest
 from api.routes import V1, route
@@ -30,6 +31,20 @@ TAG = "Orders"
 ORDER = f"{V1}/orders/{{order_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 PLACING = ("OUT_OF_STOCK", "INVALID_STATE", "VERSION_CONFLICT")
+
+# What an order may come to, from wherever it is.
+OF_ORDER = {**links_to_view("showOrder", order_id=ID), **links_to("createNote", order_id=ID)}
+PLACED = {
+    **OF_ORDER,
+    **links_to("createPayment", order_id=ID, body={"amount": "$response.body#/data/total"}),
+    **links_to("createCancellation", order_id=ID),
+}
+PAID = {
+    **OF_ORDER,
+    **links_to("createShipment", "createCancellation", "createRefund", order_id=ID),
+}
+SHIPPED = {**OF_ORDER, **links_to("createDelivery", "createRefund", order_id=ID)}
+DELIVERED = {**OF_ORDER, **links_to("createRefund", order_id=ID)}
 
 Reason = Annotated[str, written("ordered twice", 500)]
 Items = Annotated[list[Item], described(min_items=1, max_items=MOST_LINES)]
@@ -94,6 +109,7 @@ class OrderPlaced(msgspec.Struct, frozen=True, rename="camel"):
     tag=TAG,
     status=201,
     refusals=PLACING,
+    links=PLACED,
 )
 async def create_order(
     request: ApiRequest, data: JSONBody[NewOrder], intake: NamedDependency[Intake]
@@ -111,6 +127,7 @@ async def create_order(
     tag=TAG,
     status=201,
     refusals=[*PLACING, "NOT_FOUND"],
+    links=PLACED,
 )
 async def create_order_of_user(
     request: ApiRequest,
@@ -138,6 +155,7 @@ async def create_order_of_user(
     summary="Record an order's payment",
     tag=TAG,
     refusals=REFUSALS,
+    links=PAID,
 )
 async def create_payment(
     request: ApiRequest,
@@ -150,7 +168,15 @@ async def create_payment(
     return changed(await intake.take(request, pay_order, command))
 
 
-@route("POST", f"{ORDER}/shipment", who=STAFF, summary="Ship an order", tag=TAG, refusals=REFUSALS)
+@route(
+    "POST",
+    f"{ORDER}/shipment",
+    who=STAFF,
+    summary="Ship an order",
+    tag=TAG,
+    refusals=REFUSALS,
+    links=SHIPPED,
+)
 async def create_shipment(
     request: ApiRequest,
     order_id: FromPath[UUID],
@@ -171,6 +197,7 @@ async def create_shipment(
     summary="Record an order's delivery",
     tag=TAG,
     refusals=REFUSALS,
+    links=DELIVERED,
 )
 async def create_delivery(
     request: ApiRequest, order_id: FromPath[UUID], intake: NamedDependency[Intake]
@@ -188,6 +215,7 @@ async def create_delivery(
     summary="Cancel an order",
     tag=TAG,
     refusals=REFUSALS,
+    links=OF_ORDER,
 )
 async def create_cancellation(
     request: ApiRequest,
@@ -200,7 +228,15 @@ async def create_cancellation(
     return changed(await intake.take(request, cancel_order, command))
 
 
-@route("POST", f"{ORDER}/refund", who=STAFF, summary="Refund an order", tag=TAG, refusals=REFUSALS)
+@route(
+    "POST",
+    f"{ORDER}/refund",
+    who=STAFF,
+    summary="Refund an order",
+    tag=TAG,
+    refusals=REFUSALS,
+    links=OF_ORDER,
+)
 async def create_refund(
     request: ApiRequest,
     order_id: FromPath[UUID],
@@ -219,6 +255,7 @@ async def create_refund(
     summary="Add a note to an order",
     tag=TAG,
     refusals=REFUSALS,
+    links=OF_ORDER,
 )
 async def create_note(
     request: ApiRequest,

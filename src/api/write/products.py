@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.envelope import Answer, Success
 from api.guards import STAFF
+from api.links import ID, links_to, links_to_view
 from api.money import PriceText
 from api.request import ApiRequest
 from api.routes import V1, route
@@ -32,6 +33,12 @@ from domain.product import LARGEST_STOCK
 TAG = "Products"
 PRODUCT = f"{V1}/products/{{product_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
+
+OF_PRODUCT = {
+    **links_to_view("showProduct", product_id=ID),
+    **links_to("changeProductDetails", "adjustProductStock", "removeProduct", product_id=ID),
+    **links_to("createOrder", body={"items": [{"productId": ID, "quantity": 1}]}),
+}
 
 Name = Annotated[str, written("White hanging heart")]
 
@@ -89,6 +96,7 @@ class StockAdjusted(msgspec.Struct, frozen=True, rename="camel"):
     tag=TAG,
     status=201,
     refusals=["SKU_TAKEN"],
+    links=OF_PRODUCT,
 )
 async def create_product(
     request: ApiRequest, data: JSONBody[NewProduct], intake: NamedDependency[Intake]
@@ -100,7 +108,15 @@ async def create_product(
     return created(receipt, f"{V1}/products/{receipt.id}", data_of)
 
 
-@route("PATCH", PRODUCT, who=STAFF, summary="Change a product", tag=TAG, refusals=REFUSALS)
+@route(
+    "PATCH",
+    PRODUCT,
+    who=STAFF,
+    summary="Change a product",
+    tag=TAG,
+    refusals=REFUSALS,
+    links=OF_PRODUCT,
+)
 async def change_product_details(
     request: ApiRequest,
     product_id: FromPath[UUID],
@@ -123,6 +139,7 @@ async def change_product_details(
     summary="Adjust a product's stock",
     tag=TAG,
     refusals=[*REFUSALS, "OUT_OF_STOCK"],
+    links=OF_PRODUCT,
 )
 async def adjust_product_stock(
     request: ApiRequest,

@@ -11,6 +11,7 @@ from litestar.types import AnyCallable
 
 from api.envelope import Answer, Success
 from api.guards import ADMIN
+from api.links import links_to
 from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
@@ -26,6 +27,15 @@ FAILURES = f"{PROJECTION}/failures"
 FAILURE = f"{FAILURES}/{{position:int}}"
 REFUSALS = ("NOT_FOUND", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 STATEFUL = (*REFUSALS, "INVALID_STATE")
+
+FOLLOWED = links_to(
+    "showOperation",
+    projection="$request.path.projection",
+    operation_id="$response.body#/data/operationId",
+)
+HELD = links_to(
+    "swapView", "cancelViewRebuild", "throttleViewRebuild", projection="$request.path.projection"
+)
 
 Name = Annotated[str, PathParameter(description="The projection's name.")]
 Position = Annotated[int, PathParameter(description="The position of the event that failed.")]
@@ -126,7 +136,14 @@ def declared(ask: AnyCallable, path: str, verb: Verb, name: str) -> HTTPRouteHan
     ask.__name__, ask.__doc__ = name, verb.tells
     refusals = STATEFUL if verb.is_stateful else REFUSALS
     return route(
-        "POST", path, who=ADMIN, summary=verb.title, tag=TAG, status=202, refusals=refusals
+        "POST",
+        path,
+        who=ADMIN,
+        summary=verb.title,
+        tag=TAG,
+        status=202,
+        refusals=refusals,
+        links={**FOLLOWED, **HELD} if verb is verbs.REBUILD else FOLLOWED,
     )(ask)
 
 

@@ -10,6 +10,7 @@ from litestar.types import AnyCallable
 
 from api.envelope import Answer, Success
 from api.guards import ADMIN
+from api.links import links_to
 from api.request import ApiRequest
 from api.routes import V1, route
 from api.write.intake import Intake
@@ -26,6 +27,12 @@ FAILURE = f"{FAILURES}/{{position:int}}"
 ReactionName = Annotated[str, PathParameter(description="The reaction's name.")]
 EventPosition = Annotated[int, PathParameter(description="The event's position in the log.")]
 REFUSALS = ("NOT_FOUND", "VERSION_CONFLICT", "PRECONDITION_FAILED")
+
+IN_PATH = "$request.path.reaction"
+FOLLOWED = {
+    **links_to("showDecision", reaction=IN_PATH, operation_id="$response.body#/data/operationId"),
+    **links_to("showReaction", "listFailures", reaction=IN_PATH),
+}
 
 
 class WhyReaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +104,14 @@ def declared(ask: AnyCallable, path: str, verb: Verb, name: str) -> HTTPRouteHan
     """Declare a route as its verb says."""
     ask.__name__, ask.__doc__ = name, verb.tells
     return route(
-        "POST", path, who=ADMIN, summary=verb.title, tag=TAG, status=202, refusals=REFUSALS
+        "POST",
+        path,
+        who=ADMIN,
+        summary=verb.title,
+        tag=TAG,
+        status=202,
+        refusals=REFUSALS,
+        links=FOLLOWED,
     )(ask)
 
 

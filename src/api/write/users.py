@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.envelope import Answer, Success
 from api.guards import ADMIN, ANYONE, SIGNED_IN
+from api.links import ID, links_to, links_to_view
 from api.request import ApiRequest
 from api.revocations import Revocations
 from api.routes import V1, route
@@ -26,6 +27,12 @@ from event_store.reading import Revocation
 TAG = "Users"
 USER = f"{V1}/users/{{user_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
+
+OF_USER = {
+    **links_to_view("showUser", "listOrdersOfUser", user_id=ID),
+    **links_to("replaceUser", "changeUserDetails", "replaceRole", "removeUser", user_id=ID),
+    **links_to("createOrderOfUser", user_id=ID),
+}
 
 Email = Annotated[str, described("ada@example.com", max_length=LONGEST_EMAIL, format="idn-email")]
 Name = Annotated[str, written("Ada Lovelace", 100, shortest=2)]
@@ -84,6 +91,7 @@ class RoleChange(Body, frozen=True):
     tag=TAG,
     status=201,
     refusals=["EMAIL_TAKEN"],
+    links=OF_USER,
 )
 async def register(
     request: ApiRequest, data: JSONBody[NewUser], intake: NamedDependency[Intake]
@@ -102,6 +110,7 @@ async def register(
     summary="Replace an account's details",
     tag=TAG,
     refusals=[*REFUSALS, "EMAIL_TAKEN"],
+    links=OF_USER,
 )
 async def replace_user(
     request: ApiRequest,
@@ -121,6 +130,7 @@ async def replace_user(
     summary="Change an account's details",
     tag=TAG,
     refusals=[*REFUSALS, "EMAIL_TAKEN"],
+    links=OF_USER,
 )
 async def change_user_details(
     request: ApiRequest,
@@ -172,6 +182,7 @@ async def replace_password(
     summary="Give an account a role",
     tag=TAG,
     refusals=REFUSALS,
+    links=OF_USER,
 )
 async def replace_role(
     request: ApiRequest,

@@ -5,6 +5,7 @@ from functools import partial
 from litestar.di import NamedDependency
 
 from api.guards import SIGNED_IN
+from api.links import FIRST, link_to_next, links_to
 from api.read.access import limit_orders, limit_orders_to, visible_order
 from api.read.answers import ViewAnswer, single
 from api.read.cursors import Cursors
@@ -21,10 +22,23 @@ from projections.views import Views
 LIST = CursorQuery(LISTING, OrderV2View, FILTERS)
 # In a user's own list the user is in the path.
 USER_VALUES = {name: value for name, value in LIST.values.items() if name != "userId"}
+OF_FIRST = links_to("showOrderV2", order_id=FIRST)
+OF_ORDER = {
+    **links_to("showUserV2", user_id="$response.body#/data/userId"),
+    **links_to("showProductV2", product_id="$response.body#/data/items/0/productId"),
+}
 ONE = {"fields": fields_value(OrderV2View)}
 
 
-@list_route(f"{V2}/orders", OrderV2View, LIST.values, who=SIGNED_IN, summary="List orders", tag=TAG)
+@list_route(
+    f"{V2}/orders",
+    OrderV2View,
+    LIST.values,
+    who=SIGNED_IN,
+    summary="List orders",
+    tag=TAG,
+    links={**OF_FIRST, **link_to_next("listOrdersV2", LIST.values)},
+)
 async def list_orders_v2(
     request: ApiRequest, views: NamedDependency[Views], cursors: NamedDependency[Cursors]
 ) -> ViewAnswer:
@@ -42,6 +56,10 @@ async def list_orders_v2(
     summary="List a user's orders",
     tag=TAG,
     refusals=["NOT_FOUND"],
+    links={
+        **OF_FIRST,
+        **link_to_next("listOrdersOfUserV2", USER_VALUES, user_id="$request.path.user_id"),
+    },
 )
 async def list_orders_of_user_v2(
     request: ApiRequest,
@@ -68,6 +86,7 @@ async def answered(request: ApiRequest, views: Views, cursors: Cursors, asked: A
     who=SIGNED_IN,
     summary="Show an order",
     tag=TAG,
+    links=OF_ORDER,
 )
 async def show_order_v2(
     request: ApiRequest, order_id: OrderId, views: NamedDependency[Views]

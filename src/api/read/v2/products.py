@@ -3,6 +3,7 @@
 from litestar.di import NamedDependency
 
 from api.guards import ANYONE
+from api.links import FIRST, ID, link_to_next, links_to
 from api.read.access import limit_products, visible_product
 from api.read.answers import ViewAnswer, single
 from api.read.cursors import Cursors
@@ -26,6 +27,10 @@ LIST = CursorQuery(LISTING, ProductView, FILTERS)
     summary="List products",
     tag=TAG,
     refusals=["FORBIDDEN"],
+    links={
+        **links_to("showProductV2", product_id=FIRST),
+        **link_to_next("listProductsV2", LIST.values),
+    },
 )
 async def list_products_v2(
     request: ApiRequest, views: NamedDependency[Views], cursors: NamedDependency[Cursors]
@@ -43,6 +48,7 @@ async def list_products_v2(
     who=ANYONE,
     summary="Show a product",
     tag=TAG,
+    links=links_to("listOrdersV2", productId=ID),
 )
 async def show_product_v2(
     request: ApiRequest, product_id: ProductId, views: NamedDependency[Views]

@@ -3,6 +3,7 @@
 from litestar.di import NamedDependency
 
 from api.guards import STAFF
+from api.links import link_to_next
 from api.read.answers import ViewAnswer
 from api.read.cursors import Cursors
 from api.read.reports import GROUP, GROUPINGS, PERIOD, TAG, SalesView, asked_in, documented
@@ -13,16 +14,18 @@ from api.routes import V2
 from projections.views import Views
 
 QUERIES = {name: CursorQuery(one.listing, one.view, PERIOD) for name, one in GROUPINGS.items()}
+VALUES = documented(QUERIES)
 
 
 @list_route(
     f"{V2}/reports/sales",
     SalesView,
-    documented(QUERIES),
+    VALUES,
     who=STAFF,
     summary="Report sales",
     tag=TAG,
     required=GROUP,
+    links=link_to_next("reportSalesV2", VALUES),
 )
 async def report_sales_v2(
     request: ApiRequest, views: NamedDependency[Views], cursors: NamedDependency[Cursors]

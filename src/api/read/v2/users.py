@@ -9,6 +9,7 @@ import msgspec
 from litestar.di import NamedDependency
 
 from api.guards import ADMIN, SIGNED_IN, STAFF
+from api.links import FIRST, ID, link_to_next, links_to
 from api.read.access import visible_user
 from api.read.answers import ViewAnswer, single
 from api.read.cursors import Cursors
@@ -23,10 +24,19 @@ from projections.views import Views
 
 LIST = CursorQuery(LISTING, UserV2View, FILTERS)
 ADMIN_LIST = CursorQuery(LISTING, AdminUserV2View, FILTERS)
+OF_FIRST = links_to("showUserV2", "listOrdersOfUserV2", user_id=FIRST)
 ONE = {"fields": fields_value(UserV2View)}
 
 
-@list_route(f"{V2}/users", UserV2View, LIST.values, who=STAFF, summary="List users", tag=TAG)
+@list_route(
+    f"{V2}/users",
+    UserV2View,
+    LIST.values,
+    who=STAFF,
+    summary="List users",
+    tag=TAG,
+    links={**OF_FIRST, **link_to_next("listUsersV2", LIST.values)},
+)
 async def list_users_v2(
     request: ApiRequest, views: NamedDependency[Views], cursors: NamedDependency[Cursors]
 ) -> ViewAnswer:
@@ -42,6 +52,7 @@ async def list_users_v2(
     who=ADMIN,
     summary="List users with what they do",
     tag=TAG,
+    links={**OF_FIRST, **link_to_next("listUsersForAdminV2", ADMIN_LIST.values)},
 )
 async def list_users_for_admin_v2(
     request: ApiRequest, views: NamedDependency[Views], cursors: NamedDependency[Cursors]
@@ -53,7 +64,13 @@ async def list_users_for_admin_v2(
 
 
 @single_route(
-    f"{V2}/users/me", UserV2View, ONE, who=SIGNED_IN, summary="Show one's own account", tag=TAG
+    f"{V2}/users/me",
+    UserV2View,
+    ONE,
+    who=SIGNED_IN,
+    summary="Show one's own account",
+    tag=TAG,
+    links=links_to("listOrdersOfUserV2", user_id=ID),
 )
 async def show_me_v2(request: ApiRequest, views: NamedDependency[Views]) -> ViewAnswer:
     """Show the account that the access token belongs to, with its orders in short."""
@@ -61,7 +78,13 @@ async def show_me_v2(request: ApiRequest, views: NamedDependency[Views]) -> View
 
 
 @single_route(
-    f"{V2}/users/{{user_id:str}}", UserV2View, ONE, who=SIGNED_IN, summary="Show a user", tag=TAG
+    f"{V2}/users/{{user_id:str}}",
+    UserV2View,
+    ONE,
+    who=SIGNED_IN,
+    summary="Show a user",
+    tag=TAG,
+    links=links_to("listOrdersOfUserV2", user_id=ID),
 )
 async def show_user_v2(
     request: ApiRequest, user_id: UserId, views: NamedDependency[Views]
