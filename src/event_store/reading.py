@@ -10,7 +10,14 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
-from event_store.event_types import Event, Opened, UnknownEvent, UnreadableEvent, decode
+from event_store.event_types import (
+    EVENT_TYPES,
+    Event,
+    Opened,
+    UnknownEvent,
+    UnreadableEvent,
+    decode,
+)
 from event_store.privacy.forgotten import forgotten_of, veiled
 from event_store.privacy.keyring import NO_KEYS, Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
@@ -245,10 +252,11 @@ def recorded(
     """
     position, stream_id, version, name, schema_version, data, occurred_at, recorded_at = row
     opened: Opened | None = None
-    if keys is not None:
-        opened = opener(keys, stream_id, version)
-    elif veil is not None:
-        opened = lambda _field, text: veil(text)  # noqa: E731 - of no use by a name
+    if (name, schema_version) in EVENT_TYPES.sealed:
+        if keys is not None:
+            opened = opener(keys, stream_id, version)
+        elif veil is not None:
+            opened = lambda _field, text: veil(text)  # noqa: E731 - of no use by a name
     event = decode(name, schema_version, data, position, opened)
     return Recorded(position, stream_id, version, event, occurred_at, recorded_at)
 

@@ -14,7 +14,6 @@ from sqlalchemy import Table
 
 from projections.copying import copy_rows
 from projections.folding import Planned
-from projections.pages import Item
 from projections.projection import Key, OwnRow, Projection, Row, Rows, key_of
 from projections.row_sql import read_rows, write_rows
 from projections.sides import Past, Side
@@ -56,21 +55,22 @@ class BuiltRows:
     @property
     def is_full(self) -> bool:
         """Whether these are as many rows as may be in memory."""
-        return sum(map(len, self._known.values())) >= MOST_ROWS
+        return max(len(self.rows), sum(map(len, self._sought.values()))) >= MOST_ROWS
 
     def load(self, connection: Connection[TupleRow], planned: Iterable[Planned]) -> None:
         """Read back the rows that a page needs and that earlier stretches may have written."""
         wanted: dict[Table, set[Key]] = defaultdict(set)
         for item, places in planned:
+            if self._own and item.version == 1:
+                continue
             for table, key in places:
-                if key not in self._known[table]:
-                    self._known[table].add(key)
-                    if self._may_be_stored(item, table, key):
-                        wanted[table].add(key)
+                if key in self._sought[table] or self.rows.find(table, *key) is not None:
+                    continue
+                self._sought[table].add(key)
+                if self._filter is None or place_of(table, key) in self._filter:
+                    wanted[table].add(key)
         for table, keys in wanted.items():
-            found = read_rows(connection, table, keys, self._side)
-            self.rows.load(table, found)
-            self._stored[table].update(key_of(table, row) for row in found)
+            self.rows.load(table, read_rows(connection, table, keys, self._side))
 
     def write(
         self, connection: Connection[TupleRow], is_mine: Callable[[Row], bool] | None = None
@@ -78,9 +78,7 @@ class BuiltRows:
         """Write what the fold has changed, or of that what is one's own; in a transaction."""
         for table, rows in self.rows.written():
             mine = rows if is_mine is None else [row for row in rows if is_mine(row)]
-            stored = self._stored[table]
-            changed = [row for row in mine if key_of(table, row) in stored] if stored else []
-            new = [row for row in mine if key_of(table, row) not in stored] if stored else mine
+            changed, new = self.rows.sorted_out(table, mine)
             write_rows(connection, table, changed, self._side)
             copy_rows(connection, table, new, self._side)
             if self._filter is not None:
@@ -91,21 +89,13 @@ class BuiltRows:
         """Know from now on that what was written is there; forget all if that is too much."""
         if self.is_full:
             self.forget()
-            return
-        for table, rows in self.rows.written():
-            self._stored[table].update(key_of(table, row) for row in rows)
-        self.rows.settle()
+        else:
+            self.rows.settle()
 
     def forget(self) -> None:
         """Have nothing in memory: neither rows nor which of them are stored."""
         self.rows = Rows()
-        self._known: dict[Table, set[Key]] = defaultdict(set)
-        self._stored: dict[Table, set[Key]] = defaultdict(set)
-
-    def _may_be_stored(self, item: Item, table: Table, key: Key) -> bool:
-        if self._own:
-            return item.version > 1
-        return self._filter is None or place_of(table, key) in self._filter
+        self._sought: dict[Table, set[Key]] = defaultdict(set)
 
 
 def place_of(table: Table, key: Key) -> object:

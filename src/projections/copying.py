@@ -48,8 +48,17 @@ def names_of(table: Table) -> str:
 
 def as_text(table: Table, rows: Sequence[Row]) -> str:
     """Write rows as COPY reads them."""
-    columns = [write([row[name] for row in rows]) for name, write in writers_of(table)]
+    columns = [
+        [NULL] * len(rows) if is_null(values) else write(values)
+        for name, write in writers_of(table)
+        for values in [[row[name] for row in rows]]
+    ]
     return "\n".join([*map("\t".join, zip(*columns, strict=True)), ""])
+
+
+def is_null(values: Values) -> bool:
+    """Tell whether a whole column is null, as many are where nothing has happened yet."""
+    return not any(values) and values.count(None) == len(values)
 
 
 @lru_cache

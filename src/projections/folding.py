@@ -109,14 +109,13 @@ def fold(  # noqa: PLR0913 - what a page is folded for, each by its name
 def sort_out(folded: Folded, rows: Iterable[tuple[Table, list[Row]]]) -> None:
     """Tell many rows that are new from those that are changed, or few."""
     for table, some in rows:
-        new = folded.rows.new_among(table, some) if len(some) >= MANY_ROWS else []
+        there, new = folded.rows.sorted_out(table, some) if len(some) >= MANY_ROWS else (some, [])
         if len(new) < MANY_ROWS:
             folded.written.append((table, some))
             continue
         folded.new.append((table, new))
-        if len(new) < len(some):
-            there = {id(row) for row in new}
-            folded.written.append((table, [row for row in some if id(row) not in there]))
+        if there:
+            folded.written.append((table, there))
 
 
 def plan(

@@ -89,8 +89,11 @@ PERSONAL = {"shipment": "trackingNumber", "cancellation": "reason", "refund": "r
 def fold(rows: Rows, recorded: Recorded) -> None:
     """Move one order's row."""
     event = recorded.event
-    if isinstance(event, order.OrderPlaced | order.OrderImported):
+    if isinstance(event, order.OrderPlaced):
         rows.put(ORDERS, new_row(recorded, event))
+        return
+    if isinstance(event, order.OrderImported):
+        rows.put(ORDERS, imported_row(recorded, event))
         return
     row = rows.change(ORDERS, recorded.stream_id)
     row["version"] = recorded.version
@@ -130,26 +133,35 @@ def without(text: object, field: str) -> dict[str, object]:
 
 def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
     """Return the row of a new order."""
-    imported = isinstance(event, order.OrderImported)
+    currency, lines = event.total.currency, event.lines
     return {
         "id": recorded.stream_id,
         "user_id": event.user_id,
-        "status": "delivered" if imported else "placed",
-        "reference": event.reference if isinstance(event, order.OrderImported) else None,
-        "currency": event.total.currency,
+        "status": "placed",
+        "reference": None,
+        "currency": currency,
         "total": event.total.amount,
-        "units": sum(line.quantity for line in event.lines),
-        "lines": [item_view(line, event.total.currency) for line in event.lines],
-        "product_ids": sorted({line.product_id for line in event.lines}),
+        "units": sum([line.quantity for line in lines]),
+        "lines": [item_view(line, currency) for line in lines],
+        "product_ids": sorted({line.product_id for line in lines}),
         "placed_at": event.placed_at,
         "updated_at": recorded.occurred_at,
         "payment": None,
         "shipment": None,
-        "delivered_at": event.placed_at if imported else None,
+        "delivered_at": None,
         "cancellation": None,
         "refund": None,
         "notes": [],
         "version": recorded.version,
+    }
+
+
+def imported_row(recorded: Recorded, event: order.OrderImported) -> Row:
+    """Return the row of an order from elsewhere, which was delivered when it was placed."""
+    return new_row(recorded, event) | {
+        "status": "delivered",
+        "reference": event.reference,
+        "delivered_at": event.placed_at,
     }
 
 

@@ -36,7 +36,7 @@ STATEMENT = """
 insert into {table} as t ({key}, {added})
 select {key}, {sums}
   from (select {values}
-          from (select {sign} as sign, {facts} as facts
+          from (select {sign} as sign, {facts} as facts, ({facts}) -> '{field}' as lines
                   from unnest(%s::bigint[], %s::bigint[]) as stretch (after, upto)
                   join events e on e.position > stretch.after and e.position <= stretch.upto
                  where e.name = any(%s::text[]) {by_then} {entered}
@@ -49,13 +49,20 @@ select {key}, {sums}
     on conflict ({key}) do update set {changes}
 """
 
-LINES = """
+# Under which keys an event is entered, if those are in its lines.
+BY_LINE = """
          cross join lateral (
                 select {values}
-                  from jsonb_array_elements(coalesce(e.facts -> '{lines}', 'null')) as line
-                {grouped}
+                  from jsonb_array_elements({every}) as line
+                 group by {key}
                ) l
 """
+# A sum over all the lines of an event. Most orders have one: it is looked up and not added up.
+OF_LINES = """
+case jsonb_array_length(e.lines) when 1 then {only}
+     else (select {all} from jsonb_array_elements({every}) as line) end
+"""
+EVERY_LINE = "coalesce(e.lines, 'null')"  # of a null it would have none; so it is an error
 
 Stretch = tuple[int, int]
 """The events after a position, up to another."""
@@ -109,9 +116,9 @@ def statement(projection: Projection, schema: str, mine: str, *, by_then: bool) 
     sums = projection.sums
     assert sums is not None  # noqa: S101 - whoever calls this has looked
     key = ", ".join(key_columns(sums.table))
-    values = [f"{found(name, one)} as {name}" for name, one in sums.key.items()]
+    values = [f"{found(sums, name, one)} as {name}" for name, one in sums.key.items()]
     for name, one in sums.adds.items():
-        summand = found(name, one) if isinstance(one, Fact) else "1"
+        summand = found(sums, name, one) if isinstance(one, Fact) else "1"
         values.append(f"e.sign * {summand} as {name}")
     return STATEMENT.format(
         table=f"{schema}.{sums.table.name}",
@@ -121,7 +128,8 @@ def statement(projection: Projection, schema: str, mine: str, *, by_then: bool) 
         values=", ".join(values),
         sign=sign(sums),
         facts=facts(sums),
-        lines=lines(sums),
+        field=sums.lines,
+        lines=lines_by_key(sums) if sums.by_line else "",
         by_then="and e.occurred_at <= %s" if by_then else "",
         entered="".join(
             f" and (e.name = '{name_of(kind)}' and e.data -> '{entry.field}' = 'null') is not true"
@@ -133,24 +141,31 @@ def statement(projection: Projection, schema: str, mine: str, *, by_then: bool) 
     )
 
 
-def found(name: str, fact: Fact) -> str:
-    """Return where a value is found: among those of the lines, or in the event's facts."""
-    return f"l.{name}" if isinstance(fact, LineFact) else value(fact, "e.facts")
+def found(sums: Sums, name: str, fact: Fact) -> str:
+    """Return where a value is found: in the event's facts, or in its lines, added up."""
+    if not isinstance(fact, LineFact):
+        return value(fact, "e.facts")
+    if sums.by_line:
+        return f"l.{name}"
+    only = value(fact, "e.lines -> 0")
+    return OF_LINES.format(only=only, all=sum_of_lines(fact), every=EVERY_LINE)
 
 
-def lines(sums: Sums) -> str:
-    """Return what adds up the lines of one event, by the keys that it has."""
-    keys = [(name, one) for name, one in sums.key.items() if isinstance(one, LineFact)]
-    added = [(name, one) for name, one in sums.adds.items() if isinstance(one, LineFact)]
-    if not keys and not added:
-        return ""
-    values = [f"{value(one, 'line')} as {name}" for name, one in keys]
+def lines_by_key(sums: Sums) -> str:
+    """Return what adds up the lines of one event by the keys that it has."""
+    keys = [name for name, one in sums.key.items() if isinstance(one, LineFact)]
+    values = [f"{value(sums.key[name], 'line')} as {name}" for name in keys]
     values += [
-        CASTS[one.kind].format(strict_sum(value(one, "line"))) + f" as {name}"
-        for name, one in added
+        f"{sum_of_lines(one)} as {name}"
+        for name, one in sums.adds.items()
+        if isinstance(one, LineFact)
     ]
-    grouped = f"group by {', '.join(name for name, _ in keys)}" if keys else ""
-    return LINES.format(values=", ".join(values), lines=sums.lines, grouped=grouped)
+    return BY_LINE.format(values=", ".join(values), every=EVERY_LINE, key=", ".join(keys))
+
+
+def sum_of_lines(fact: LineFact) -> str:
+    """Return the sum of a value over lines."""
+    return CASTS[fact.kind].format(strict_sum(value(fact, "line")))
 
 
 def sign(sums: Sums) -> str:

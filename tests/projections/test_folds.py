@@ -17,7 +17,7 @@ from projections import (
     users,
 )
 from projections.amounts import money_view, plain_digits
-from projections.projection import Projection, Rows, fold_page
+from projections.projection import Projection, Rows, fold_page, key_of
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import ALICE, BOB, LANTERN, NOON, ORDER, TEAPOT
 from tests.projections.given import (
@@ -168,9 +168,10 @@ def test_a_fold_touches_only_rows_that_it_named(projection: Projection) -> None:
     for one in [one for one in recorded(STORY) if isinstance(one.event, wanted)]:
         named = set(projection.needs(one))
         rows = rows_of(projection, STORY[: one.position - 1])
-        rows._dirty.clear()
+        rows.settle()
         projection.fold(rows, one)
-        assert {(table, key) for table, keys in rows._dirty.items() for key in keys} <= named
+        written = [(table, row) for table, changed in rows.written() for row in changed]
+        assert {(table, key_of(table, row)) for table, row in written} <= named
 
 
 @pytest.mark.parametrize(
