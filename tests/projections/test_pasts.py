@@ -17,6 +17,7 @@ from domain import order, product, session, user
 from event_store.connections import connect, connect_async
 from event_store.event_types import Event
 from event_store.history.accesses import Access
+from event_store.history.passed import NotYet
 from projections import (
     built_rows,
     orders,
@@ -30,7 +31,7 @@ from projections import (
 )
 from projections.listing import Listing, Page, Request
 from projections.past_building import Archivist
-from projections.past_lists import Moment, NoPlace, NotYet, PastPage, Pasts, Underway
+from projections.past_lists import Moment, NoPlace, PastPage, Pasts, Underway
 from projections.pasts import drop_unused, unfinished
 from projections.queries import list_rows
 from projections.switched_on import PROJECTIONS
