@@ -91,7 +91,8 @@ def beside_a_notary(bench: Bench, postgres: Postgres) -> Finding:
     bench.say(f"{PART}: appending beside a notary")
     url = postgres.create_log("audit")
     create_plain(url)
-    with_one, alone = [], []
+    with_one: list[float] = []
+    alone: list[float] = []
     for _ in range(bench.rounds):
         for rates, busy in ((alone, False), (with_one, True)):
             empty(url)

@@ -149,7 +149,7 @@ def start(
     supervisor.start(
         name,
         [sys.executable, *command],
-        env=variables(settings) | more,
+        env={**variables(settings), **more},
         ready=lambda: programs.answers(settings),
     )
 
