@@ -12,11 +12,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 ASKED = (
     b"accept, authorization, content-type, daybook-min-position, idempotency-key, if-match,"
-    b" if-none-match, last-event-id, traceparent, x-correlation-id, x-request-id"
+    b" if-none-match, last-event-id, prefer, traceparent, x-correlation-id, x-request-id"
 )
 EXPOSED = (
-    b"daybook-position, deprecation, etag, idempotency-replayed, link, location, ratelimit,"
-    b" ratelimit-policy, retry-after, www-authenticate, x-request-id"
+    b"daybook-head-size, daybook-position, deprecation, etag, idempotency-replayed, link, location,"
+    b" ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
 )
 MAX_AGE = b"600"
 VARY = (b"vary", b"origin")

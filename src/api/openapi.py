@@ -118,7 +118,7 @@ def completed(app: Litestar) -> Schema:
                 complete(body["schema"], body_type(handler), schemas)
                 body["examples"] = {"example": {"value": example(body["schema"], schemas)}}
             is_command = method != "get" and path.startswith(V1)
-            if is_command and "{" in path:
+            if is_command and "412" in operation["responses"]:
                 operation.setdefault("parameters", []).append(IF_MATCH)
             if is_command and "/auth/" not in path:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)

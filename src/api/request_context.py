@@ -23,6 +23,9 @@ ALWAYS = (
 )
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE = (b"cache-control", b"no-store")
+# What anybody may see may be kept, but used only after asking whether it is still so (by its ETag):
+# a cache between would break what Daybook-Min-Position promises.
+NO_CACHE = (b"cache-control", b"no-cache")
 # Only said over TLS (RFC 6797, 7.2); a year, as ASVS 3.4.1 asks.
 TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
@@ -128,8 +131,8 @@ def added(context: Context, headers: Any) -> list[tuple[bytes, bytes]]:
     more = [(b"x-request-id", context.request_id.encode()), *ALWAYS]
     if API_POLICY[0] not in present:
         more.append(API_POLICY)
-    if b"authorization" in context.headers and NO_STORE[0] not in present:
-        more.append(NO_STORE)
+    if NO_STORE[0] not in present:
+        more.append(NO_STORE if b"authorization" in context.headers else NO_CACHE)
     if context.secure:
         more.append(TRANSPORT_SECURITY)
     return more

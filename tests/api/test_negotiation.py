@@ -1,4 +1,4 @@
-"""RFC 9110 and 9457 over both forms of an error: what Accept asks for, HEAD, OPTIONS and Allow."""
+"""RFC 9457 beside the envelope: which form of an error Accept asks for."""
 
 import pytest
 
@@ -69,34 +69,3 @@ def test_a_success_is_no_problem(client: Client) -> None:
     answer = client.get("/health/live", headers={"Accept": PROBLEM})
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["success"] is True
-
-
-@pytest.mark.parametrize(
-    ("path", "methods"),
-    [
-        ("/health/live", {"GET", "HEAD", "OPTIONS"}),
-        ("/api/v1/users/me/nothing", None),
-        ("/api/v1/auth/login", {"POST", "OPTIONS"}),
-        ("/api/v1/products/1", {"PATCH", "DELETE", "OPTIONS"}),
-    ],
-)
-def test_options_and_a_wrong_method_name_the_same_methods(
-    client: Client, path: str, methods: set[str] | None
-) -> None:
-    for method in ("OPTIONS", "TRACE", "BREW"):
-        answer = client.request(method, path)
-        if methods is None:
-            assert answer.status_code == 404
-            continue
-        assert answer.status_code == (204 if method == "OPTIONS" else 405)
-        assert {name.strip() for name in answer.headers["allow"].split(",")} == methods
-
-
-def test_head_is_answered_wherever_get_is(client: Client) -> None:
-    for path in ("/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/docs.js"):
-        head, get = client.head(path), client.get(path)
-        assert (head.status_code, head.content) == (get.status_code, b"")
-        assert head.headers["content-type"] == get.headers["content-type"]
-    assert client.head("/nothing").status_code == 404
-    refused = client.head("/api/v1/auth/login")
-    assert (refused.status_code, refused.content) == (405, b"")

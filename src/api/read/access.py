@@ -15,6 +15,15 @@ Filters = MutableMapping[str, Any]
 Seen = tuple[Row, int]
 
 
+class NotSeen(NotFound):
+    """It does not exist, or is not the caller's to know of, as far as the view has come."""
+
+    def __init__(self, position: int) -> None:
+        """`position` is how far that is."""
+        super().__init__()
+        self.position = position
+
+
 def works_here(caller: Caller | None) -> bool:
     """Tell whether somebody asks who works here."""
     return caller is not None and caller.is_staff
@@ -26,7 +35,7 @@ async def visible_user(views: Views, caller: Caller, user_id: UUID) -> Seen:
         raise NotFound
     row, position = await views.one(users.PROJECTION, users.USERS, (user_id,))
     if row is None:
-        raise NotFound
+        raise NotSeen(position)
     return row, position
 
 
@@ -34,7 +43,7 @@ async def visible_order(views: Views, caller: Caller, order_id: UUID) -> Seen:
     """Return one's own order, or any to those who work here, and the position; `NotFound`."""
     row, position = await views.one(orders.PROJECTION, orders.ORDERS, (order_id,))
     if row is None or (row["user_id"] != caller.user_id and not caller.is_staff):
-        raise NotFound
+        raise NotSeen(position)
     return row, position
 
 
@@ -42,7 +51,7 @@ async def visible_product(views: Views, caller: Caller | None, product_id: UUID)
     """Return a product and the position; what was withdrawn is there for staff; `NotFound`."""
     row, position = await views.one(products.PROJECTION, products.PRODUCTS, (product_id,))
     if row is None or (row["status"] == "withdrawn" and not works_here(caller)):
-        raise NotFound
+        raise NotSeen(position)
     return row, position
 
 

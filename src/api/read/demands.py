@@ -13,6 +13,8 @@ from litestar.types import ExceptionHandlersMap
 
 from api.envelope import Answer, Failure
 from api.errors import AnyRequest, MalformedRequest, failure
+from api.read.access import NotSeen
+from api.read.answers import position_header
 from api.request_context import context_of
 from projections.views import ViewBehind, Views
 
@@ -68,7 +70,14 @@ def behind(request: AnyRequest, error: ViewBehind) -> Answer[Failure]:
         f"The view has seen position {error.seen} and not yet {error.position}: "
         "try again in a moment."
     )
-    return failure(request, "VIEW_BEHIND", message, headers=[(b"retry-after", b"1")])
+    headers = [(b"retry-after", b"1"), position_header(error.seen)]
+    return failure(request, "VIEW_BEHIND", message, headers=headers)
 
 
-EXCEPTION_HANDLERS: ExceptionHandlersMap = {ViewBehind: behind}
+def not_seen(request: AnyRequest, refusal: NotSeen) -> Answer[Failure]:
+    """Answer that there is no such thing, and how far the view has come that does not know it."""
+    headers = [position_header(refusal.position)]
+    return failure(request, refusal.code, refusal.message, headers=headers)
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {ViewBehind: behind, NotSeen: not_seen}

@@ -3,13 +3,16 @@
 Both are streams of pages, so neither the server nor the log holds more than a page of them.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Stream
 from litestar.types import AnyCallable
 
@@ -18,7 +21,7 @@ from api.read.evidence import LARGEST, TAG, access
 from api.read.history import PAGING, PATHS, VALUES, read
 from api.read.lists import given_in, read_values
 from api.read.values import Value, choice, whole
-from api.read.views import operation, parameter
+from api.read.views import HEAD_SIZE, operation, parameter
 from api.request import ApiRequest
 from api.routes import V1, route
 from domain.refusal import NotFound
@@ -31,17 +34,29 @@ from event_store.trail import Trail
 
 ASKED = {name: value for name, value in VALUES.items() if name not in {*PAGING, "sortOrder"}}
 SIZE = {"size": whole("Under the head of so many events; else under the newest.", 1, LARGEST)}
+JSONL = MEDIA_TYPES["jsonl"]
+FILE = Schema(type=OpenAPIType.STRING)
 FORMAT = {"format": choice("The form of the file.", FORMATS, "jsonl")}
 
 
 def export_route(
-    path: str, values: dict[str, Value], media_type: str, *, summary: str
+    path: str, values: dict[str, Value], media_types: Collection[str], *, summary: str
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route whose answer is a file."""
     documented = [*(parameter(*one, ()) for one in values.items()), PATHS]
-    answer = ResponseSpec(
-        str, generate_examples=False, description="The file.", media_type=media_type
-    )
+    shape: type[Operation] = operation(documented, [HEAD_SIZE])
+
+    @dataclass
+    class Exported(shape):  # type: ignore[valid-type, misc]  # made here, for the document
+        """An operation whose answer is a file in one of several forms."""
+
+        def __post_init__(self) -> None:
+            """Add the forms."""
+            super().__post_init__()
+            content = {one: OpenAPIMediaType(schema=FILE) for one in media_types}
+            (self.responses or {})["200"].content = content
+
+    answer = ResponseSpec(str, generate_examples=False, description="The file.")
     return route(
         "GET",
         f"{V1}/audit/{path}",
@@ -51,11 +66,11 @@ def export_route(
         refusals=["UNAVAILABLE", "NOT_FOUND"],
         query={*values, "data.*"},
         answers={200: answer},
-        operation=operation(documented, []),
+        operation=Exported,
     )
 
 
-@export_route("export", {**ASKED, **SIZE, **FORMAT}, "application/jsonl", summary="Export events")
+@export_route("export", {**ASKED, **SIZE, **FORMAT}, MEDIA_TYPES.values(), summary="Export events")
 async def export_events(request: ApiRequest, trail: NamedDependency[Trail]) -> Stream:
     """Export events, the oldest first, as JSON Lines, CSV or Parquet.
 
@@ -70,7 +85,7 @@ async def export_events(request: ApiRequest, trail: NamedDependency[Trail]) -> S
     return file(content_of(trail, question, head.size, form, noted), MEDIA_TYPES[form], head)
 
 
-@export_route("export/proof", {**ASKED, **SIZE}, "application/jsonl", summary="Prove an export")
+@export_route("export/proof", {**ASKED, **SIZE}, [JSONL], summary="Prove an export")
 async def prove_export(request: ApiRequest, trail: NamedDependency[Trail]) -> Stream:
     """Prove that each event of an export is in the log that the head signs; recorded likewise.
 
@@ -81,7 +96,7 @@ async def prove_export(request: ApiRequest, trail: NamedDependency[Trail]) -> St
     await trail.note(noted, 0)
     signers = [Signer(head.origin, seed) for seed in trail.seeds]
     proof = Proof(trail.lent, Manifest(head.size, note, dict(noted.asked)), signers)
-    return file(lines_of(trail, question, proof, noted), "application/jsonl", head)
+    return file(lines_of(trail, question, proof, noted), JSONL, head)
 
 
 async def begun(given: dict[str, str], trail: Trail) -> tuple[Question, Head, str]:

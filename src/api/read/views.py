@@ -23,6 +23,10 @@ POSITION = OpenAPIHeader(
     schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
     required=True,
 )
+SEEN = OpenAPIHeader(
+    description="The position up to which the view had seen, if it was looked at.",
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+)
 ETAG = OpenAPIHeader(
     description="The version, in quotes.", schema=Schema(type=OpenAPIType.STRING), required=True
 )
@@ -75,7 +79,18 @@ LINK = OpenAPIHeader(
     required=True,
 )
 SUCCESSOR = [DEPRECATION, LINK]
-HEADERS = {"Daybook-Position": POSITION, "ETag": ETAG, "Deprecation": DEPRECATION, "Link": LINK}
+HEAD_SIZE = OpenAPIHeader(
+    description="The size of the signed head that the file is made under.",
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=0),
+    required=True,
+)
+HEADERS = {
+    "Daybook-Position": POSITION,
+    "ETag": ETAG,
+    "Deprecation": DEPRECATION,
+    "Link": LINK,
+    "Daybook-Head-Size": HEAD_SIZE,
+}
 RETRY_AFTER = OpenAPIHeader(
     description="Seconds until to ask again.",
     schema=Schema(type=OpenAPIType.INTEGER),
@@ -197,6 +212,9 @@ def operation(parameters: list[Parameter], headers: list[OpenAPIHeader]) -> type
             for status in ("200", "304"):
                 if answer := (self.responses or {}).get(status):
                     answer.headers = dict(named)  # type: ignore[union-attr]  # never a reference
+            for status in ("404", "503"):
+                if (answer := (self.responses or {}).get(status)) and POSITION in headers:
+                    answer.headers = {"Daybook-Position": SEEN}  # type: ignore[union-attr]  # likewise
             if answer := (self.responses or {}).get("202"):
                 answer.headers = {**named, "Retry-After": RETRY_AFTER}  # type: ignore[union-attr]
 

@@ -26,6 +26,7 @@ from event_store.trail import Trail
 from projections.engine import Pages, catch_up
 from projections.oversight import Oversight
 from projections.past_lists import Pasts
+from projections.row_cache import RowCache
 from projections.switched_on import PROJECTIONS
 from projections.views import Views
 from tests.api.conftest import (
@@ -49,9 +50,10 @@ def new_app(
     tell: Callable[[int], None] = lambda _: None,
     *,
     development: bool = True,
+    cache: RowCache | None = None,
 ) -> Litestar:
     """Put both sides together."""
-    views, trail = Views(database_url), Trail(database_url, seeds=(b"s" * 32,))
+    views, trail = Views(database_url, cache=cache), Trail(database_url, seeds=(b"s" * 32,))
     pasts = Pasts(database_url)
     revocations = Revocations(database_url)
     hub = Hub(NewsReader(database_url, keyring()), revocations)

@@ -8,6 +8,7 @@ import pytest
 
 from api import read
 from api.versions import referred
+from event_store.history.formats import MEDIA_TYPES
 from tests.api.conftest import Client
 
 STREAMS = {"/api/v1/feed", "/api/v1/orders/{order_id}/events"}
@@ -144,6 +145,12 @@ def test_limits_and_choices_are_said(document: dict[str, Any]) -> None:
     assert schemas["minPrice"]["type"] == "string"
     report = document["paths"]["/api/v1/reports/sales"]["get"]["parameters"]
     assert {one["name"]: one["required"] for one in report}["groupBy"] is True
+
+
+def test_an_export_has_one_of_several_forms(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/api/v1/audit/export"]["get"]["responses"]["200"]
+    assert set(answer["content"]) == set(MEDIA_TYPES.values())
+    assert answer["headers"]["Daybook-Head-Size"]["required"]
 
 
 def test_money_is_a_string(document: dict[str, Any]) -> None:

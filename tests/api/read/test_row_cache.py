@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from litestar.testing import TestClient
 from redis import Redis
 from structlog.testing import capture_logs
 
 from api.read.access import visible_order
 from api.request_context import Caller
+from api.tokens import Tokens
 from domain import product, user
 from domain.refusal import NotFound
 from event_store.records import StreamChange
@@ -25,9 +27,12 @@ from projections.rows_in_redis import RowsInRedis, Seen, name_of
 from projections.switched_on import PROJECTIONS
 from projections.touched import Touched
 from projections.views import Views
+from tests.api.conftest import KEYS, refused
+from tests.api.read.conftest import new_app
 from tests.domain.given import pounds
 from tests.event_store.given import appending, command, rows
 from tests.projections.given import ALICE, BOB, ORDER, STORY, TEAPOT, append, append_sealed, post
+from tests.stories.running import wait_until
 
 NOWHERE = "redis://127.0.0.1:1/0"
 ALL = (
@@ -179,6 +184,24 @@ def test_what_one_may_see_is_not_shown_to_another(told: str, redis_url: str, mos
                 assert await cache.find(orders.ORDERS, {ORDER: position})
 
     asyncio.run(story())
+
+
+def test_a_row_from_memory_has_its_version_and_spares_an_answer(told: str) -> None:
+    set_name = "update products_v1 set name = %s where id = %s returning 1"
+    cache = RowCache(Touched(told, PROJECTIONS.values(), 300), 300, None, most=1_000)
+    where = f"/api/v1/products/{TEAPOT}"
+    with TestClient(new_app(told, Tokens(KEYS, "first"), cache=cache)) as client:
+        wait_until(lambda: cache.generation(PRODUCTS) is not None, 10)
+        first = client.get(where)
+        rows(told, set_name, "Behind its back", TEAPOT)
+        assert client.get(where).json()["data"] == first.json()["data"], "it is from memory"
+        tag = first.headers["etag"]
+        spared = client.get(where, headers={"If-None-Match": tag})
+        assert (spared.status_code, spared.content) == (304, b"")
+        assert spared.headers["etag"] == tag
+        assert spared.headers["daybook-position"] == first.headers["daybook-position"]
+        other = client.get(where, headers={"If-Match": '"another"'})
+        assert refused(other, 412, "PRECONDITION_FAILED")
 
 
 def test_rows_of_a_table_that_was_swapped_out_are_not_shown(
