@@ -85,7 +85,7 @@ def fork(act: Act) -> int:
         act()
         os._exit(0)
     except BaseException:  # noqa: BLE001 - the copy must never go on as the tests do
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is one
+        sys.excepthook(*sys.exc_info())
         os._exit(1)
 
 

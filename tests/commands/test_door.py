@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
 from commands import passwords
 from commands.execution import execute
@@ -142,7 +143,7 @@ async def test_the_lock_opens_when_the_window_has_moved(database_url: str) -> No
 async def test_of_all_who_try_at_once_on_four_processes_exactly_five_are_told(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "HASHER", passwords.PasswordHasher(1, 8, 1))  # no time to lose
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(1, 8, 1))  # no time to lose
     email, origin = somebody()
     async with (
         guarded(database_url) as one,

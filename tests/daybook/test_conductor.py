@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import closing
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -44,9 +45,9 @@ def database_url(database_url: str) -> str:
     return database_url
 
 
-async def asked(tools: Tools, handler: object, command: object) -> UUID:
+async def asked(tools: Tools, handler: Any, command: Any) -> UUID:
     """Ask, and return the id of the request."""
-    receipt = await execute(tools, ADMIN, handler, command)  # type: ignore[arg-type,type-var,var-annotated]  # any pair of them
+    receipt = await execute(tools, ADMIN, handler, command)
     found: UUID = receipt.answer.operation_id
     return found
 
@@ -143,7 +144,7 @@ async def test_a_view_is_rebuilt_compared_rolled_back_and_pruned(database_url: s
     async with working_on(database_url, PROJECTIONS) as tools:
         conducting = Conductor(tools, database_url)
 
-        async def wish(handler: object, command: object) -> UUID:
+        async def wish(handler: Any, command: Any) -> UUID:
             operation_id = await asked(tools, handler, command)
             await conducted(conducting, 1)
             return operation_id
@@ -202,7 +203,7 @@ async def test_what_the_server_refuses_for_a_while_is_tried_again(
         if left[0]:
             left[0] -= 1
             raise errors.LockNotAvailable("busy")
-        return act(connection, *args)  # type: ignore[arg-type]  # as it was called
+        return act(connection, *args)
 
     async with working_on(database_url, PROJECTIONS) as tools:
         monkeypatch.setattr(obeying, "act", busy)

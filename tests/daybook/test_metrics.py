@@ -60,7 +60,7 @@ async def test_a_command_that_found_no_database_is_counted_as_such() -> None:
         raise StoreUnavailable("away")
 
     with pytest.raises(StoreUnavailable):
-        await measured(away, metrics)(None, None, None, WithdrawProduct(product_id=uuid4()))  # type: ignore[arg-type]  # not looked at
+        await measured(away, metrics)(None, None, None, WithdrawProduct(product_id=uuid4()))
     labels = '{command="WithdrawProduct",outcome="UNAVAILABLE"}'
     assert value(metrics.rendered(), f"daybook_command_duration_seconds_count{labels}") == 1
 

@@ -34,7 +34,7 @@ COUNT = "select count(*), count(distinct master) from subject_keys where wrapped
 
 
 def settings(folder: Path, **changed: object) -> Settings:
-    return Settings(data_dir=folder, **changed)  # type: ignore[arg-type]  # as the case says
+    return Settings(data_dir=folder, **changed)
 
 
 def serving(database_url: str, keys: Keyring | None = None) -> Services:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pika  # type: ignore[import-untyped]  # it ships no types
+import pika
 import psutil
 import pytest
 from structlog.testing import capture_logs

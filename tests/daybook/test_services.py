@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -63,9 +64,9 @@ def python_for_everybody() -> str:
 
 
 def command(
-    data_dir: Path, kind: str = "services", python: str = sys.executable, **options: object
+    data_dir: Path, kind: str = "services", python: str = sys.executable, **options: Any
 ) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # options pass through
+    return subprocess.Popen(
         [python, "-c", COMMAND, str(data_dir), kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -33,7 +33,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 def settings(**changed: object) -> Settings:
-    return Settings(jwt_secret=SECRET, **changed)  # type: ignore[arg-type]  # as the case says
+    return Settings(jwt_secret=SECRET, **changed)
 
 
 class Replica(NamedTuple):

@@ -192,7 +192,7 @@ def test_a_program_that_has_run_before_is_never_given_up(tmp_path: Path) -> None
         child.process.kill()
         child.delay = 0.01
         for number in range(2, 9):
-            wait_for(lambda number=number: len(starts.read_text()) >= number)  # type: ignore[misc]  # a default binds the loop's value
+            wait_for(lambda number=number: len(starts.read_text()) >= number)
             child.delay = 0.01
         fails.unlink()
         wait_for(lambda: child.restart_at is None and child.process.poll() is None)

@@ -253,7 +253,7 @@ CANNOT_BE_HELD = {
     "an audit column missing": command(
         change(TWO, 0, note()),
         audit=Audit(
-            actor_id=None,  # type: ignore[arg-type]  # the mistake that is tried
+            actor_id=None,
             actor_role="staff",
             request_id="request-1",
             correlation_id="correlation-1",

@@ -70,7 +70,7 @@ def campaign(  # noqa: PLR0913 - what is asked, of which document, as whom, each
     generation.max_examples, generation.deterministic, generation.database = examples, True, "none"
     if only:
         schema = schema.include(path_regex=only)
-    schema = schema.exclude(lambda one: one.operation.label in LEFT_OUT)  # type: ignore[attr-defined]
+    schema = schema.exclude(lambda one: one.operation.label in LEFT_OUT)
     schema.auth.set_from_requests(Asker(daybook, role))
 
     def filter_failure(_: object, failure: Failure, case: Case, response: Response) -> bool:

@@ -37,14 +37,14 @@ class Asker(AuthBase):
         """Sign a request, whatever credentials were made up for it."""
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
-            request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
+            request.register_hook("response", self._renew)
         if request.method in {"GET", "HEAD"}:
             request.headers.setdefault("Daybook-Min-Position", str(self._position))
         if position := request.headers.get("Daybook-Min-Position"):
             request.headers["Prefer"] = LONG if int_of(position) <= self._position else AT_ONCE
         if key := request.headers.get("Idempotency-Key"):
             request.headers["Idempotency-Key"] = self._fresh(key)
-        request.register_hook("response", self._learn)  # type: ignore[no-untyped-call]
+        request.register_hook("response", self._learn)
         return request
 
     def _fresh(self, key: str | bytes) -> str | bytes:

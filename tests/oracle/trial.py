@@ -94,7 +94,7 @@ def newest(plan: Plan, server: Server) -> int:
     """Return the newest position there is."""
     query = UNSAFE_NEWEST if plan.recorder == "unsafe" else NEWEST
     with server.connect() as connection:
-        return int(str(connection.execute(query.encode()).fetchone()[0]))  # type: ignore[index]
+        return int(str(connection.execute(query.encode()).fetchone()[0]))
 
 
 def judgement(plan: Plan, server: Server, folder: Path) -> Judgement:

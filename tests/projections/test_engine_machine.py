@@ -29,7 +29,7 @@ from domain.product import ProductListed, StockAdjusted
 from event_store.connections import connect
 from event_store.event_types import Event, encode
 from event_store.records import Recorded
-from projections import engine, pages, products
+from projections import engine, pages, products, row_sql
 from projections.failures import failures, retry, skip
 from projections.leases import Crew, LeaseLost
 from projections.pages import Pages
@@ -268,7 +268,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.fixture
 def machine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
     """Give the machine with a database, and pages of three events; a worker may die in a write."""
-    write_rows = engine.write_rows
+    write_rows = row_sql.write_rows
 
     class OfThisTest(Machine):
         def __init__(self) -> None:

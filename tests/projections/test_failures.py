@@ -260,7 +260,7 @@ def test_a_view_that_fails_for_no_event_s_sake_says_so_until_it_goes_on(
 def test_the_worker_that_holds_a_key_learns_of_its_retry(database_url: str) -> None:
     """Otherwise it would go on to keep back what waits for nothing any more."""
     append(database_url, STORY)
-    late = [(UUID(int=7), product.ProductListed("LATE", "Late", STORY[2][1].price, 1))]  # type: ignore[union-attr]
+    late = [(UUID(int=7), product.ProductListed("LATE", "Late", STORY[2][1].price, 1))]
     assert late[0][0] != ORDER
     from projections.engine import post_held  # noqa: PLC0415 - beside its use
     from projections.leases import Crew  # noqa: PLC0415 - as above

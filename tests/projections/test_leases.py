@@ -127,7 +127,12 @@ def test_a_frozen_worker_is_replaced_within_ten_seconds_and_writes_nothing_when_
         sleeper.send_signal(signal.SIGSTOP)
         froze = time.monotonic()
         other = Crew([ORDERS])
-        until(lambda: other.beat(second) or len(held(other)) == PARTITIONS)
+
+        def all_taken() -> bool:
+            other.beat(second)
+            return len(held(other)) == PARTITIONS
+
+        until(all_taken)
         assert time.monotonic() - froze < 10
         append(database_url, many_orders(3, first=10))
         post_held(second, ORDERS, other, Pages([ORDERS]))

@@ -88,7 +88,7 @@ class Shop:
         self._people[one] = set()
         role = self._chance.choice(["customer", "staff"])
         email = f"{self._chance.random()}@example.com"
-        return one, user.UserRegistered(email, f"Person {one.int % 7}", "hash", role)  # type: ignore[arg-type]  # as above
+        return one, user.UserRegistered(email, f"Person {one.int % 7}", "hash", role)
 
     def _lists(self) -> tuple[UUID, Event]:
         one = self._new()

@@ -57,7 +57,7 @@ PRODUCTS = products.PROJECTION
 def done(database_url: str, projection: Projection, **how: object) -> Rebuild:
     """Carry a rebuild out here; return what became of it."""
     with connect(database_url, name="rebuild") as connection:
-        job = start(connection, projection, **how)  # type: ignore[arg-type]  # as it is called
+        job = start(connection, projection, **how)
         carry_out(connection, projection, job, lambda *_: None)
         return find(connection, job.id)
 

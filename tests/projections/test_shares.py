@@ -1,5 +1,6 @@
 """Where each stream has its own row, a worker reads only the streams whose rows it holds."""
 
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -22,11 +23,13 @@ def test_the_views_with_own_rows_are_those_that_are_meant() -> None:
 @pytest.mark.parametrize("projection", OWN_ROWS, ids=lambda one: one.name)
 def test_a_share_is_the_events_of_its_partitions(database_url: str, projection: Projection) -> None:
     append(database_url, STORY)
-    of = [projection.event_names, len(STORY) + 1, keyring()]
+    read = partial(
+        reading.page_from, names=projection.event_names, most=len(STORY) + 1, keyring=keyring()
+    )
     with connect(database_url, name="test") as connection:
-        end, everything = reading.page_from(connection, 0, len(STORY), *of)
+        end, everything = read(connection, 0, len(STORY))
         for held in SHARES:
-            reached, found = reading.page_from(connection, 0, len(STORY), *of, share_of(held))
+            reached, found = read(connection, 0, len(STORY), share=share_of(held))
             assert found == [one for one in everything if partition_of(one.stream_id) in held]
             assert reached == end
     assert share_of(range(PARTITIONS)) is None

@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 from domain import order
 from domain.money import Money
 from event_store.connections import connect
+from event_store.event_types import Event
 from projections import building, engine, pages
 from projections.engine import UNFIT
 from projections.failures import failures
@@ -85,7 +86,7 @@ def random_sales(seed: int) -> Story:
         sale = order.Sale(user_id, day, order.total_of(lines, currency), lines)
         if chance.random() < 0.5:
             story += [(stream_id, order.OrderPlaced(user_id, day, lines, sale.total))]
-            undone = chance.choice(
+            undone: list[Event] = chance.choice(
                 [
                     [],
                     [order.OrderCancelled("no", sale)],

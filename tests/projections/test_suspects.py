@@ -216,7 +216,7 @@ def test_two_views_of_a_process_never_have_an_event_on_the_try_at_once(
 
 def test_a_crash_of_postgres_is_no_worker_s_death(folder: Iterator[None]) -> None:  # noqa: F811 - the fixture
     """It ends all sessions at once, those of workers that live on as well."""
-    with server_in(folder) as server:  # type: ignore[arg-type]  # what the fixture gives
+    with server_in(folder) as server:
         append(server.url, many_orders(3))
         with connect(server.url, name="test") as connection:
             connection.execute("update projection_checkpoints set crashes = 2, careful_until = 99")

@@ -58,7 +58,7 @@ def test_killed_parts_come_back_by_themselves() -> None:
             body = {"sku": f"A-{time.time_ns()}", "name": "Tea", "price": price, "stock": None}
             product = data_of(admin.post("/products", json=body))["id"]
             wait_until(
-                lambda product=product: admin.get(f"/products/{product}").status_code == 200,  # type: ignore[misc]  # a default binds the loop's value
+                lambda product=product: admin.get(f"/products/{product}").status_code == 200,
                 20,
             )
 

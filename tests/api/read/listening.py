@@ -22,7 +22,8 @@ class Listening:
     """One request for a stream; `taking` cleared: it takes nothing more of what is sent."""
 
     def __init__(self, app: Litestar, path: str, token: str | None, **headers: str) -> None:
-        self.status, self.headers, self.ended = 0, {}, False  # type: dict[str, str]
+        self.status, self.ended = 0, False
+        self.headers: dict[str, str] = {}
         self.text = ""
         self.taking = asyncio.Event()
         self.taking.set()

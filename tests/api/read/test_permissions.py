@@ -75,7 +75,7 @@ def test_no_route_gives_a_customer_what_is_anothers(  # noqa: PLR0913, PLR0917 -
     where = path.replace("{user_id:str}", customer.id).replace("{order_id:str}", order)
     headers = {"Authorization": f"Bearer {stranger.access_token}"}
     sent: dict[str, object] = {} if body is None else {"json": body}
-    answer = client.request(method, where, headers=headers, **sent)  # type: ignore[arg-type]  # json
+    answer = client.request(method, where, headers=headers, **sent)
     refused(answer, 404, "NOT_FOUND")
 
 

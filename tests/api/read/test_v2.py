@@ -103,7 +103,8 @@ def test_an_order_comes_with_names_and_history(
 
 def pages(client: Client, person: Person | None, path: str) -> list[list[Json]]:
     """Follow the cursors of a list to its end."""
-    found, where = [], path
+    found: list[list[Json]] = []
+    where = path
     for _ in range(100):
         body = ask(client, person, where).json()
         assert set(body["pagination"]) == {"next", "prev", "limit"}

@@ -100,7 +100,7 @@ async def compare(database_url: str, condition: dict[str, object], chance: rando
     try:
         for other in ({}, *chance.sample(CONDITIONS, 4)):
             for descending in (True, False):
-                question = Question(**{**other, **condition}, descending=descending)  # type: ignore[arg-type]  # fields by name
+                question = Question(**{**other, **condition}, descending=descending)
                 limit = chance.choice([1, 20, 200])
                 found = await find(connection, question, limit)
                 low, high = question.positions

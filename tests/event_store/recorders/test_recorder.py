@@ -45,7 +45,7 @@ def events(stream_id: UUID, *versions: int, state: bytes = b"{}") -> list[Stored
 
 def versions_of(recorder: LogRecorder, stream_id: UUID, **bounds: object) -> list[int]:
     """Return the versions that a recorder selects of a stream."""
-    selected: Sequence[StoredEvent] = recorder.select_events(stream_id, **bounds)  # type: ignore[arg-type] # names of its own bounds
+    selected: Sequence[StoredEvent] = recorder.select_events(stream_id, **bounds)
     return [event.originator_version for event in selected]
 
 
