@@ -1,30 +1,31 @@
 """The audit: what the tree costs, how fast it is made and verified, questions and exports."""
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from rich.console import Console
 
 from benchmarks.appending import append, empty
+from benchmarks.asking import questions
 from benchmarks.bench import Bench
 from benchmarks.findings import Finding, Skipped
-from benchmarks.growing import LARGE, LARGEST, filled
+from benchmarks.growing import LARGE, LARGEST
+from benchmarks.past_lists import measure_pasts
 from benchmarks.plain_insert import create as create_plain
 from benchmarks.postgres import Postgres, running_postgres
+from benchmarks.shop_history import shop_history
 from daybook.audit_export import exported
 from daybook.notary import attest
 from daybook.settings import Settings
-from event_store.connections import connect, connect_async
+from event_store.connections import connect
 from event_store.evidence.growing import grow
 from event_store.evidence.heads import origin_of, sign
 from event_store.evidence.notes import Signer
@@ -32,13 +33,10 @@ from event_store.evidence.verification import Asked, verify
 from event_store.history.formats import FORMATS, Format
 from event_store.history.postings import BLOCK, index_block
 from event_store.history.questions import Question
-from event_store.history.search import find
 
 PART = "audit"
 SEED = bytes(range(32))
 STATEMENT_MS = 600_000
-PAGE = 20
-ASKED = 100
 TREE_TARGET = 0.9
 VERIFIED_TARGET = 100_000
 
@@ -49,7 +47,7 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
         yield beside_a_notary(bench, postgres)
         size = LARGEST if bench.full else LARGE // 10 if bench.quick else LARGE
         bench.say(f"{PART}: filling a log with {size:,} events")
-        url = filled(postgres, size)
+        url = shop_history(postgres, size)
         with connect(url, name="bench", statement_ms=STATEMENT_MS) as connection:
             signer = Signer(origin_of(connection), SEED)
             yield rate("the tree grows", timed(lambda: grow(connection)))
@@ -61,9 +59,12 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
             ]
             yield rate("verifying the whole log", *rounds, target=VERIFIED_TARGET)
             yield rate("the index of history grows", timed(lambda: indexed(connection)))
-        yield from asyncio.run(questions(url, size))
+        bench.say(f"{PART}: asking")
+        yield from asyncio.run(questions(PART, url, size))
         for form in FORMATS:
-            yield asyncio.run(export(bench, url, form))
+            yield asyncio.run(export(bench, url, form, size // 10))
+        bench.say(f"{PART}: lists as they were")
+        yield from measure_pasts(PART, url, size)
 
 
 def timed(work: Callable[[], int]) -> float:
@@ -98,14 +99,8 @@ def beside_a_notary(bench: Bench, postgres: Postgres) -> Finding:
             empty(url)
             restart(url)
             postgres.settle()
-            stop = threading.Event()
-            notary = threading.Thread(target=keep, args=(url, bench.folder / "audit", stop))
-            if busy:
-                notary.start()
-            rates.append(append(url, 1, 1, bench.seconds)[0].rate)
-            stop.set()
-            if busy:
-                notary.join()
+            with keeping(url, bench.folder / "audit") if busy else nullcontext():
+                rates.append(append(url, 1, 1, bench.seconds)[0].rate)
     return Finding(
         part=PART,
         what="append, the tree and the index growing beside it",
@@ -126,6 +121,19 @@ def restart(url: str) -> None:
         connection.execute("update log_head set position = 0")
 
 
+@contextmanager
+def keeping(url: str, folder: Path) -> Iterator[None]:
+    """Have a notary at work while the block lasts."""
+    stop = threading.Event()
+    notary = threading.Thread(target=keep, args=(url, folder, stop))
+    notary.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        notary.join()
+
+
 def keep(url: str, folder: Path, stop: threading.Event) -> None:
     """Do what a worker's notary does, until told to stop."""
     with connect(url, name="bench notary", statement_ms=STATEMENT_MS) as connection:
@@ -135,59 +143,11 @@ def keep(url: str, folder: Path, stop: threading.Event) -> None:
                 pass
 
 
-async def questions(url: str, size: int) -> list[Finding]:
-    """Ask each kind of question for a page."""
-    connection = await connect_async(url, name="bench")
-    chance = random.Random(1)  # noqa: S311 - to be repeated
-    try:
-        some = [chance.randint(1, size) for _ in range(ASKED)]
-        cursor = await connection.execute(
-            "select actor_id, request_id, stream_id from events where position = any(%s)", [some]
-        )
-        known = await cursor.fetchall()
-        kinds: dict[str, Callable[[tuple[Any, ...]], Question]] = {
-            "the newest": lambda _: Question(),
-            "a stream": lambda row: Question(stream_id=row[2]),
-            "an actor": lambda row: Question(facts={"actor_id": row[0]}),
-            "a request": lambda row: Question(facts={"request_id": row[1]}),
-            "a common name and a value inside": lambda _: Question(
-                facts={"name": "order.placed"}, data={"data.lines.sku": "85123A"}
-            ),
-            "a common name and an actor": lambda row: Question(
-                facts={"name": "order.placed", "actor_id": row[0]}, descending=False
-            ),
-            "a value that is nowhere": lambda row: Question(data={"data.lines.sku": row[1]}),
-        }
-        return [
-            await question(connection, what, [make(row) for row in known])
-            for what, make in kinds.items()
-        ]
-    finally:
-        await connection.close()
-
-
-async def question(connection: AsyncConnection[Any], what: str, asked: list[Question]) -> Finding:
-    """Say how long pages of one kind take."""
-    taken = []
-    for one in asked:
-        began = time.perf_counter()
-        await find(connection, one, PAGE)
-        taken.append((time.perf_counter() - began) * 1_000)
-    return Finding(
-        part=PART,
-        what=f"a page by {what}",
-        unit="ms",
-        values=[median(taken)],
-        notes={"p99": quantiles(taken, n=100)[98]},
-        at_most=True,
-    )
-
-
-async def export(bench: Bench, url: str, form: Format) -> Finding:
+async def export(bench: Bench, url: str, form: Format, events: int) -> Finding:
     """Say how fast an export with its proof is written."""
     bench.say(f"{PART}: exporting {form}")
     file = bench.folder / f"export.{form}"
-    question_ = Question(positions=(1, LARGE // 10 + 1))
+    question_ = Question(positions=(1, events + 1))
     began = time.perf_counter()
     done = await exported(
         Settings(data_dir=bench.folder), url, Console(file=StringIO()), file, form, question_, {}

@@ -15,11 +15,12 @@ MISSING = "wrk is not installed (Debian: apt-get install wrk; macOS: brew instal
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is sent: to where, as whom, and which bodies in turn."""
+    """What is sent: to where, as whom, which bodies in turn, and of how many one is an account."""
 
     url: str
     token: str
     bodies: Path
+    accounts: int = 0
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ def variables(order: Order, pause_ms: int = 0) -> dict[str, str]:
             "BODIES": str(order.bodies),
             "KEY_PREFIX": f"{uuid.uuid4().hex}-",
             "PAUSE": str(pause_ms),
+            "ACCOUNTS": str(order.accounts),
         }
     )
 

@@ -1,5 +1,8 @@
 -- Orders for wrk: each request has a new Idempotency-Key and the next body of the file BODIES.
--- PAUSE, in milliseconds, is how long each connection waits before a request.
+-- PAUSE, in milliseconds, is how long each connection waits before a request. Each one of ACCOUNTS requests
+-- registers somebody instead (0: none does).
+local accounts = tonumber(os.getenv("ACCOUNTS"))
+local account = '{"email":"%s@example.com","password":"correct horse battery staple","name":"Ada Lovelace"}'
 local prefix, pause, count, bodies = os.getenv("KEY_PREFIX"), tonumber(os.getenv("PAUSE")), 0, {}
 for body in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = body end
 
@@ -10,6 +13,9 @@ wrk.headers["Authorization"] = "Bearer " .. os.getenv("TOKEN")
 function request()
   count = count + 1
   wrk.headers["Idempotency-Key"] = prefix .. count
+  if accounts > 0 and count % accounts == 0 then
+    return wrk.format(nil, "/api/v1/users", nil, string.format(account, prefix .. count))
+  end
   return wrk.format(nil, nil, nil, bodies[count % #bodies + 1])
 end
 

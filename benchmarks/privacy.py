@@ -8,12 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
+import msgspec
 import uvloop
 
+from benchmarks import load
 from benchmarks.append_process import WAITING, command_on, order_placed
+from benchmarks.auditing import keeping
 from benchmarks.bench import Bench
-from benchmarks.findings import Finding
-from benchmarks.postgres import running_postgres
+from benchmarks.findings import Finding, Skipped
+from benchmarks.postgres import Postgres, running_postgres
+from benchmarks.shop import Serve, shop
 from commands.identifiers import new_id
 from domain.user import UserRegistered, UserRenamed
 from event_store.connections import connect
@@ -28,6 +32,8 @@ PART = "privacy"
 NAMES = names_of([UserRegistered, UserRenamed])
 PAGE = 2_000
 PAGES = 5
+ACCOUNTS = 50
+CONNECTIONS = 32
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$twau2LakzGpdrT9yIhQlgQ$YgiNZH1j2egAlud/85IhlpbkaRopWTJ9Z"
 AT_LEAST = 0.9  # encryption and the tree together may cost a tenth
 
@@ -35,11 +41,43 @@ Appending = Callable[[Append], Awaitable[object]]
 Make = Callable[[int], Append]
 
 
-def measure(bench: Bench) -> Iterator[Finding]:
+def measure(bench: Bench) -> Iterator[Finding | Skipped]:
     """Measure on two logs, one encrypted, in turn."""
     with running_postgres(bench.folder / "cluster") as postgres:
         urls = [postgres.create_log("sealed"), postgres.create_log("plain")]
         yield from uvloop.run(findings(bench, *urls))
+        yield write_path(bench, postgres)
+
+
+def write_path(bench: Bench, postgres: Postgres) -> Finding | Skipped:
+    """Post orders and accounts to two servers on one log, one of which does not encrypt.
+
+    While the other one is measured a notary keeps tree, heads and index, as each worker's does.
+    """
+    what = f"orders over HTTP, one in {ACCOUNTS} a registration, with encryption and the tree"
+    if reason := load.missing():
+        return Skipped(PART, what, reason)
+    bench.say(f"{PART}: the write path")
+    others = {"unsealed": Serve("benchmarks.unsealed_app")}
+    with shop(bench, postgres, "shop", noop=False, others=others) as open_shop:
+        url = open_shop.services.database_url
+        orders = open_shop.orders("untracked")
+        port, unsealed = (open_shop.ports[name] for name in ("daybook", "unsealed"))
+        both = msgspec.structs.replace(orders, accounts=ACCOUNTS)
+        neither = msgspec.structs.replace(both, url=both.url.replace(f":{port}/", f":{unsealed}/"))
+        rates: tuple[list[float], list[float]] = ([], [])
+        for order in (both, neither):
+            load.send(order, CONNECTIONS, 1)
+        for _ in range(2 * bench.rounds):
+            with keeping(url, bench.folder / "audit"):
+                rates[0].append(load.send(both, CONNECTIONS, bench.seconds).rate)
+            postgres.settle()
+            rates[1].append(load.send(neither, CONNECTIONS, bench.seconds).rate)
+            postgres.settle()
+    return Finding(
+        part=PART, what=what, unit="commands/s", values=rates[0], against="neither of them",
+        base=rates[1], target=AT_LEAST,
+    )  # fmt: skip
 
 
 async def findings(bench: Bench, sealed_url: str, plain_url: str) -> list[Finding]:

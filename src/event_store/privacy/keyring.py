@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,11 +28,20 @@ REMEMBERED_SECONDS = 30.0
 
 FETCH = "select subject_id, master, wrapped from subject_keys where subject_id = any(%b::uuid[])"
 
-# In one order, so that two processes that make keys for the same subjects cannot block each other.
+# Those that are new and those that were there, in one round trip; who is in neither was made by
+# another meanwhile. In one order, so that two processes cannot block each other.
 MAKE = """
-insert into subject_keys (subject_id, master, wrapped)
-select * from unnest(%b::uuid[], %b::text[], %b::bytea[]) order by 1
-    on conflict (subject_id) do nothing
+with wanted (subject_id, master, wrapped) as (
+    select * from unnest(%b::uuid[], %b::text[], %b::bytea[])
+), made as (
+    insert into subject_keys (subject_id, master, wrapped)
+    select subject_id, master, wrapped from wanted order by 1
+        on conflict (subject_id) do nothing
+    returning subject_id
+)
+select subject_id, true, null::text, null::bytea from made
+union all
+select subject_id, false, k.master, k.wrapped from wanted join subject_keys k using (subject_id)
 """
 
 
@@ -40,6 +50,11 @@ class Key(NamedTuple):
 
     secret: bytes
     cipher: AESGCM
+
+
+def key_of(secret: bytes) -> Key:
+    """Return a key of its bytes."""
+    return Key(secret, AESGCM(secret))
 
 
 Keys = Mapping[UUID, Key | None]
@@ -124,13 +139,18 @@ class Keyring:
 
         It is on disk on return: no event can come to be whose key is lost.
         """
-        found = dict(await self.fetch_async(connection, subjects))
-        if missing := set(subjects) - found.keys():
+        wanted = set(subjects)
+        found = self.known(wanted)
+        if missing := wanted - found.keys():
             new = {subject: os.urandom(KEY_BYTES) for subject in missing}
             wrapped = await asyncio.to_thread(self.master.wrap, new)
             columns = [list(column) for column in zip(*wrapped, strict=True)]
-            await connection.execute(MAKE, columns, prepare=True)
-            found |= await self.fetch_async(connection, missing)  # another may have been faster
+            rows = await (await connection.execute(MAKE, columns, prepare=True)).fetchall()
+            found |= self._remembered({row[0]: key_of(new[row[0]]) for row in rows if row[1]})
+            if stored := [(row[0], *row[2:]) for row in rows if not row[1]]:
+                found |= await asyncio.to_thread(self._learned, stored)
+            if others := wanted - found.keys():  # another was faster
+                found |= await self.fetch_async(connection, others)
         return found
 
     async def lookup_async(self, connection: AsyncConnection[TupleRow]) -> Key:
@@ -144,7 +164,11 @@ class Keyring:
         wrapped = [Wrapped(*row) for row in rows if row[2] is not None]
         secrets = self.master.unwrap(wrapped) if wrapped else {}
         found: dict[UUID, Key | None] = {row[0]: None for row in rows}
-        found |= {subject: Key(secret, AESGCM(secret)) for subject, secret in secrets.items()}
+        return self._remembered(
+            found | {subject: key_of(secret) for subject, secret in secrets.items()}
+        )
+
+    def _remembered(self, found: dict[UUID, Key | None]) -> dict[UUID, Key | None]:
         now = time.monotonic()
         with self._lock:
             for subject, key in found.items():
@@ -160,4 +184,12 @@ NO_KEYS = Keyring(None)
 
 def hashed(lookup: Key, scope: str, value: str) -> str:
     """Return what stands for a value that has to be found: nobody without the key can guess it."""
-    return "hmac:" + hmac.digest(lookup.secret, f"{scope}\0{value}".encode(), "sha256").hex()
+    code = keyed(lookup.secret).copy()
+    code.update(f"{scope}\0{value}".encode())
+    return f"hmac:{code.hexdigest()}"
+
+
+@lru_cache(maxsize=2)
+def keyed(secret: bytes) -> hmac.HMAC:
+    """Return an HMAC that is to be copied: setting one up takes longer than a short text."""
+    return hmac.new(secret, digestmod="sha256")

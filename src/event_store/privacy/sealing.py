@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,7 +9,15 @@ import msgspec
 from domain.personal import FORGOTTEN, is_personal, personal_fields
 from event_store.event_types import EVENT_TYPES, Event, Opened
 from event_store.privacy.keyring import Key, Keys, hashed
-from event_store.privacy.tokens import TOKEN, Damaged, Place, open_sealed, seal, subjects_in
+from event_store.privacy.tokens import (
+    TOKEN,
+    Damaged,
+    Place,
+    open_sealed,
+    seal_fields,
+    subject_named,
+    subjects_in,
+)
 from event_store.records import Append, Claim, StreamChange
 
 
@@ -78,13 +85,12 @@ def sealed_event(
     fields = personal_fields(type(event))
     if not fields:
         return event
-    texts: dict[str, Any] = {
-        field: FORGOTTEN
-        if key is None
-        else seal(getattr(event, field), subject, key.cipher, Place(stream_id, version, field))
-        for field in fields
-    }
-    return msgspec.structs.replace(event, **texts)
+    if key is None:
+        sealed_texts = dict.fromkeys(fields, FORGOTTEN)
+    else:
+        texts = {field: getattr(event, field) for field in fields}
+        sealed_texts = seal_fields(texts, subject, key.cipher, stream_id, version)
+    return msgspec.structs.replace(event, **sealed_texts)
 
 
 def subjects_in_rows(stored: Iterable[tuple[str, int, str]]) -> set[UUID]:
@@ -109,7 +115,7 @@ def opened(keys: Keys, stream_id: UUID, version: int, field: str, text: str) -> 
     token = TOKEN.fullmatch(text)
     if token is None:
         return text
-    subject = UUID(hex=token[1])
+    subject = subject_named(token[1])
     if subject not in keys:
         message = f"The key of {subject} is missing, and {field} of {stream_id} needs it"
         raise Damaged(message)

@@ -7,11 +7,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_store.privacy.tokens import TOKEN, Damaged, Place, open_sealed, seal, subjects_in
+from event_store.privacy.tokens import TOKEN, Damaged, Place, open_sealed, seal_fields, subjects_in
 
 ALICE, BOB = UUID(int=1), UUID(int=2)
 CIPHER = AESGCM(bytes(range(32)))
 PLACE = Place(UUID(int=7), 3, "name")
+
+
+def seal(text: str, subject: UUID, cipher: AESGCM, place: Place) -> str:
+    return seal_fields({place.field: text}, subject, cipher, place.stream_id, place.version)[
+        place.field
+    ]
 
 
 def coded(token: str) -> str:
