@@ -139,13 +139,15 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         pasts = Pasts(services.database_url)
         parts = reading(views, trail, pasts, hub, cursors, desk, held, development=development)
         sides.append(overseen(parts, services.database_url))
-    looking = pool(services.database_url, name="daybook health", size=2)
+    looking, stopping = pool(services.database_url, name="daybook health", size=2), Stopping()
     tokens = Tokens(ring.by_name, ring.signs)
     following = ring.following(lambda: tokens.use(ring.by_name, ring.signs))
     return create_app(
         handlers=[
             *(handler for one in sides for handler in one.handlers),
-            *health(checks(looking), reports(looking, services, hub)),
+            *health(
+                checks(looking) | {"stopping": stopping.check}, reports(looking, services, hub)
+            ),
             metrics(lambda: counting.rendered(facts), settings.metrics_token),
         ],
         tokens=tokens,
@@ -154,7 +156,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
             "tombstones": Tombstones(file_of(settings)),
             **{name: part for one in sides for name, part in one.provided.items()},
         },
-        lifespan=[following, opened(looking), *(one.lifespan for one in sides)],
+        lifespan=[following, opened(looking), stopping.heard(), *(one.lifespan for one in sides)],
         limiter=limiter(settings.rate_limit, services.redis_url, counting.limited("default")),
         told=counting.limited("default"),
         around=observation.layers,
@@ -292,7 +294,27 @@ async def opened(connections: AsyncConnectionPool) -> AsyncIterator[None]:
         await connections.close()
 
 
-def checks(connections: AsyncConnectionPool) -> Mapping[str, Check]:
+class Stopping:
+    """Whether this process was told to stop: it finishes what it has begun, and wants no more."""
+
+    def __init__(self) -> None:
+        self._is = False
+
+    @asynccontextmanager
+    async def heard(self) -> AsyncIterator[None]:
+        """Hear of it while the block lasts."""
+        with on_stop_signal(self._begin):
+            yield
+
+    def _begin(self) -> None:
+        self._is = True
+
+    async def check(self) -> str | None:
+        """Say that the process stops, if it does."""
+        return "It was told to stop." if self._is else None
+
+
+def checks(connections: AsyncConnectionPool) -> dict[str, Check]:
     """Return what must hold for the process to be ready."""
     wanted = newest_revision()
 

@@ -98,29 +98,31 @@ class Poster:
         since = sorted(self._since.copy().items())
         return [name for name, began in since if max(began, self._crew.went_on_at(name)) < late]
 
-    def post(self, projection: Projection) -> None:
-        """Bring a view up to the log's end; whatever fails is logged and tried again later.
+    def post(self, projection: Projection) -> int:
+        """Bring a view up to the log's end, and return how far it came here.
 
-        If another thread is at it, that one looks once more when it is done.
+        Whatever fails is logged and tried again later. If another thread is at it, that one looks
+        once more when it is done.
         """
-        name = projection.name
+        name, come = projection.name, 0
         self._again.add(name)
         while name in self._again and self._busy[name].acquire(blocking=False):
             try:
                 self._again.discard(name)
                 self._since[name] = time.monotonic()
-                self._post(projection)
+                come += self._post(projection)
             finally:
                 self._since.pop(name, None)
                 self._busy[name].release()
+        return come
 
-    def _post(self, projection: Projection) -> None:
+    def _post(self, projection: Projection) -> int:
         if time.monotonic() < self._paused_until.get(projection.name, 0):
-            return
+            return 0
         try:
             if self._crew.is_due():
                 self.beat()
-            self._post_pages(self._connection(), projection, self._crew, self._pages)
+            return self._post_pages(self._connection(), projection, self._crew, self._pages)
         except ProjectionFailed:
             self._pause(projection)
         except OUTAGE as error:
@@ -130,6 +132,7 @@ class Poster:
             log.exception("posting_failed", projection=projection.name)
             self._hang_up()
             self._pause(projection)
+        return 0
 
     def _say_away(self, error: BaseException) -> None:
         if self._seldom.due("postgres_away"):
@@ -226,7 +229,8 @@ def run_worker(found: Services, on_news: Callable[[], None], post_pages: Post = 
             return
         if not poster.holds_all(projection):
             relay.tell(name)
-        poster.post(projection)
+        if not poster.post(projection):
+            log.debug("already_applied", projection=name)
 
     def post_too(name: str) -> None:
         if name in PROJECTIONS:

@@ -30,3 +30,16 @@ def test_what_the_documents_link_to_is_there() -> None:
     assert len(links) > 30
     missing = [(path.name, link) for path, link in links if not (path.parent / link).exists()]
     assert missing == []
+
+
+def test_every_test_that_shows_a_fault_survived_exists() -> None:
+    """docs/faults.md names them; who renames one has to say so there."""
+    tests = ROOT / "tests"
+    named = re.findall(r"`(\S+\.py)::(test_\w+)`", (ROOT / "docs" / "faults.md").read_text())
+    missing = [
+        (file, name)
+        for file, name in named
+        if not re.search(rf"^(async )?def {name}\(", (tests / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+    assert len(named) > 30

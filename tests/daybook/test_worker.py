@@ -270,6 +270,52 @@ def test_a_worker_that_is_told_to_stop_finishes_and_gives_back_what_it_holds(
         crew.leave(connection)
 
 
+# A worker that hears only of messages, soon has those of the dead, and may be killed right after a
+# commit: before dramatiq hears that the message is dealt with.
+MESSENGER = """
+    import os, signal, sys, time
+    import dramatiq
+    from daybook import worker
+    from daybook.services import Services
+    from projections.engine import post_held
+    from tests.event_store.given import keyring
+
+    def post(*given):
+        come = post_held(*given)
+        if sys.argv[3] == "dies" and come:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return come
+
+    worker.tick = lambda _: None
+    worker.run_worker(Services(sys.argv[1], sys.argv[2], keyring()), lambda: None, post)
+    broker = dramatiq.get_broker()
+    broker.maintenance_chance, broker.heartbeat_timeout = 1_000_000, 1_000
+    dramatiq.Worker(broker, worker_threads=1).start()
+    time.sleep(60)
+"""
+
+
+def test_a_message_of_a_worker_that_was_killed_after_its_commit_changes_nothing(
+    database_url: str, valkey: Valkey
+) -> None:
+    """F2: it is delivered once more, does nothing, says so once, and is no dead letter."""
+    [product_id] = sold(database_url, "COMMITTED")
+    make_broker(valkey.url).enqueue(message_for("products"))
+    everything = "select version, stock from products_v1 where id = %s"
+    with started(MESSENGER, database_url, valkey.url, "dies") as dying:
+        assert dying.wait(60) == -signal.SIGKILL
+    assert rows(database_url, everything, product_id) == [(1, 10)]
+    assert valkey.client.hlen(MESSAGES) == 1
+    with started(MESSENGER, database_url, valkey.url, "lives") as again:
+        until(lambda: valkey.client.hlen(MESSAGES) == 0, 30)
+        again.kill()
+        said = again.communicate()[0].decode()
+    assert said.count("already_applied") == 1
+    assert rows(database_url, everything, product_id) == [(1, 10)]
+    assert not valkey.client.keys("*XQ*")
+    assert rows(database_url, "select count(*) from projection_failures") == [(0,)]
+
+
 def test_a_third_of_the_messages_dropped_and_the_rest_told_ten_times_is_soon_made_up_for(
     shop: str, redis_url: str, worker: Path
 ) -> None:

@@ -112,7 +112,7 @@ def started(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
         [sys.executable, "-c", dedent(program), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "PYTHONPATH": f"{SOURCE}:{SOURCE.parent}"},
     )
 
 

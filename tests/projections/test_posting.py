@@ -105,9 +105,12 @@ def test_of_two_workers_one_works_and_the_other_returns_at_once(database_url: st
     first.start()
     assert inside.wait(20)
     with connect(database_url, name="second") as connection:
-        started = time.monotonic()
-        assert catch_up(connection, products.PROJECTION, Pages([products.PROJECTION])) == 0
-        assert time.monotonic() - started < 1
+        seconds = []
+        for _ in range(5):
+            started = time.monotonic()
+            assert catch_up(connection, products.PROJECTION, Pages([products.PROJECTION])) == 0
+            seconds.append(time.monotonic() - started)
+        assert min(seconds) < 0.05
         assert stored(connection, products.PRODUCTS) == []
         other = catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
         assert other == len(STORY)
