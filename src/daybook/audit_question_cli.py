@@ -24,7 +24,6 @@ from daybook.audit_options import (
 )
 from daybook.printing import Json
 
-MOST_TRACED = 1_000
 Before = Annotated[int | None, typer.Option(help="Only records before this number, to read on.")]
 
 asking = typer.Typer()
@@ -98,17 +97,54 @@ def history(
 
 @asking.command("trace")
 def trace(
-    correlation: Annotated[str, typer.Argument(help="A correlation id, or a request's id.")],
+    under: Annotated[
+        str, typer.Argument(help="A correlation id, a request's id, or an event's position.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Show all that happened under a correlation id, each event below the one that caused it."""
+    """Show all that belongs together, each event below its cause, and from where it was asked."""
     from daybook import audit_questions as questions
-    from event_store.history.questions import Question
 
-    question = Question(facts={"correlation_id": correlation}, descending=False)
-    words = {"correlation": correlation}
-    found = questions.events(settings(), question, MOST_TRACED, words)
-    show(as_json, {"events": found}, questions.trace_tree(found))
+    found = questions.trace(settings(), under)
+    show(as_json, found, questions.trace_tree(found))
+
+
+@asking.command("as-of")
+def as_of(  # noqa: PLR0913, PLR0917 - what can be typed
+    view: Annotated[
+        str, typer.Argument(help="orders, products, users, sales-by-day, -product or -customer.")
+    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the API takes, such as status=paid sortBy=total page=2."),
+    ] = None,
+    at: Annotated[str, typer.Option(help="A position, a moment (UTC) or a day's end.")] = "",
+    happened: Annotated[
+        bool, typer.Option("--happened", help="By when it had happened, not when recorded.")
+    ] = False,
+    only: Annotated[UUID | None, typer.Option("--id", help="This one alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a list, or one thing, as it was; personal fields are sealed."""
+    from daybook import audit_past
+    from daybook.printing import errors
+
+    if view not in audit_past.LISTS:
+        raise typer.BadParameter(f"It is one of {', '.join(audit_past.LISTS)}.", param_hint="VIEW")
+    given = dict(word(one) for one in words or ())
+    given["asOf"] = at
+    if happened:
+        given["asOfTime"] = "happened"
+    found = audit_past.as_of(settings(), errors, view, only, given)
+    show(as_json, found, audit_past.table_of(found))
+
+
+def word(given: str) -> tuple[str, str]:
+    """Read a name and a value."""
+    name, equals, value = given.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{given!r} is no name=value.")
+    return name, value
 
 
 @asking.command("accesses")

@@ -18,11 +18,13 @@ from event_store.history.accesses import Accesses, Noted
 from event_store.history.differences import Change, changes
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
-from event_store.history.surroundings import Surroundings
+from event_store.history.surroundings import Session, Surroundings, Trace
 from event_store.sign_in_records import SignIn, SignInQuery
 from event_store.trail import Trail
 
 MOST_OF_A_STREAM = 10_000
+MOST_TRACED = 1_000
+LONGEST_POSITION = 18
 LONGEST_SHOWN = 60
 
 Answer = TypeVar("Answer")
@@ -120,9 +122,7 @@ def event_tree(found: Surroundings) -> Tree:
     tree.add(f"happened {one.occurred_at:%Y-%m-%d %H:%M:%S.%f}Z")
     tree.add(f"recorded {one.recorded_at:%Y-%m-%d %H:%M:%S.%f}Z")
     for session in found.sessions:
-        sure = "asked from" if session.exact else "perhaps asked from"
-        moment = f"{session.kind} {session.at:%Y-%m-%d %H:%M:%S}Z"
-        tree.add(f"{sure} session {session.session_id}, {session.address} ({moment})")
+        tree.add(session_text(session))
     tree.add("data").add(bytes(one.data).decode(), highlight=True)
     others = (("caused by", [found.cause] if found.cause else []), ("caused", found.caused))
     for title, events_ in (*others, ("same request", found.request)):
@@ -158,14 +158,48 @@ def short(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
-def trace_tree(found: list[Entry]) -> Tree:
-    """Lay events out under those that caused them, the oldest first."""
-    tree = Tree(f"{len(found)} events")
+def trace(settings: Settings, under: str) -> Trace:
+    """Return what belongs together: under a correlation id, with a request, or with an event."""
+    found = asked(settings, lambda trail: traced(trail, under))
+    if not found.events:
+        raise ServiceError(f"Nothing belongs to {under}: no correlation, request or position.")
+    return found
+
+
+async def traced(trail: Trail, under: str) -> Trace:
+    """Look a correlation up, else the one of a request or of a position."""
+    noted = access("trace", under=under)
+    found = await trail.trace({"correlation_id": under}, MOST_TRACED, noted)
+    if found.events:
+        return found
+    seeds = await trail.events(Question(facts={"request_id": under}), 1, noted)
+    if not seeds and under.isascii() and under.isdigit() and len(under) <= LONGEST_POSITION:
+        at = int(under)
+        seeds = await trail.events(Question(positions=(at, at + 1)), 1, noted)
+    if not seeds:
+        return found
+    return await trail.trace({"correlation_id": seeds[0].correlation_id}, MOST_TRACED, noted)
+
+
+def trace_tree(found: Trace) -> Tree:
+    """Lay events out under those that caused them, the oldest first, with who asked from where."""
+    tree = Tree(f"{len(found.events)} events")
     branches: dict[int, Tree] = {}
-    for one in found:
+    for one in found.events:
         above = branches.get(one.causation_id or 0, tree)
         branches[one.position] = above.add(
             f"{one.position:,} [bold]{one.name}[/] {one.stream_type} {one.stream_id}"
             f" by {one.actor_id} ({one.command}) {one.occurred_at:%Y-%m-%d %H:%M:%S}Z"
         )
+    for request, sessions in found.sessions.items():
+        branch = tree.add(f"request {request}")
+        for session in sessions:
+            branch.add(session_text(session))
     return tree
+
+
+def session_text(session: Session) -> str:
+    """Say from which session something was asked."""
+    sure = "asked from" if session.exact else "perhaps asked from"
+    moment = f"{session.kind} {session.at:%Y-%m-%d %H:%M:%S}Z"
+    return f"{sure} session {session.session_id}, {session.address} ({moment})"

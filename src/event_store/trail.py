@@ -11,7 +11,7 @@ from event_store.history.accesses import Access, Accesses, Noted
 from event_store.history.entries import Entry
 from event_store.history.passed import head_if_passed
 from event_store.history.questions import Question
-from event_store.history.surroundings import Surroundings, surroundings
+from event_store.history.surroundings import Surroundings, Trace, surroundings, trace
 from event_store.records import Recorded
 from event_store.sign_in_records import SignIn, SignInQuery, sign_ins_async
 
@@ -72,6 +72,13 @@ class Trail(Pooled):
         async with borrowed(self._pool) as connection:
             found = await search.find(connection, question, limit)
             await accesses.note_async(connection, access, len(found))
+            return found
+
+    async def trace(self, facts: dict[str, str], most: int, access: Access) -> Trace:
+        """Return the events with some facts, with the sessions of who asked for them; recorded."""
+        async with borrowed(self._pool) as connection:
+            found = await trace(connection, Question(facts=facts, descending=False), most)
+            await accesses.note_async(connection, access, len(found.events))
             return found
 
     async def around(self, position: int, most: int, access: Access) -> Surroundings | None:

@@ -115,15 +115,19 @@ def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> N
         (["show", str(found["position"])], "Careful, 1"),
         (["history", found["streamId"]], "Careful, 1"),
         (["trace", found["correlationId"]], "3 events"),
+        (["trace", str(found["position"])], "3 events"),
+        (["trace", found["requestId"]], "3 events"),
     ):
         told = typed("audit", *words)
         assert (told.returncode, said in told.stdout) == (0, True), told
         assert json.loads(typed("audit", *words, "--json").stdout)
     assert typed("audit", "show", "99").returncode == 2
+    told = typed("audit", "trace", "99")
+    assert (told.returncode, "Nothing belongs to 99" in told.stderr) == (2, True), told
     assert typed("audit", "events", "--data", "text").returncode == 2
     actions = rows(database_url, "select action, actor_role, rows from audit_accesses")
     assert ("events", "system", 3) in actions
-    assert {action for action, _, _ in actions} == {"events", "event", "stream"}
+    assert {action for action, _, _ in actions} == {"events", "event", "stream", "trace"}
     asked = rows(database_url, "select asked from audit_accesses where number = 1")[0][0]
     assert asked == {
         "host": socket.gethostname(),

@@ -15,6 +15,8 @@ from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.search import find
 
+MOST_REQUESTS = 100
+
 # An access token lasts for an hour (and a minute's leeway): it comes from a sign-in or refresh
 # of that time, in a session that has not ended since. What the event's own request did is exact.
 SESSIONS = """
@@ -89,6 +91,24 @@ async def surroundings(
         [one for one in await find(connection, request, most) if one.position != position],
         await sessions_of(connection, event),
     )
+
+
+class Trace(msgspec.Struct, frozen=True, rename="camel"):
+    """Events that belong together, the oldest first, and by request from where it was asked."""
+
+    events: list[Entry]
+    sessions: dict[str, list[Session]]
+
+
+async def trace(connection: AsyncConnection[TupleRow], question: Question, most: int) -> Trace:
+    """Return what a question finds, with the sessions of whoever asked for it."""
+    events = await find(connection, question, most)
+    first: dict[str, Entry] = {}
+    for one in events:
+        first.setdefault(one.request_id, one)
+    asked = list(first.items())[:MOST_REQUESTS]
+    sessions = {request: await sessions_of(connection, event) for request, event in asked}
+    return Trace(events, {request: found for request, found in sessions.items() if found})
 
 
 async def sessions_of(connection: AsyncConnection[TupleRow], event: Entry) -> list[Session]:

@@ -1,5 +1,6 @@
 """History over HTTP: every question finds what it should, and every asker is recorded."""
 
+import asyncio
 import json
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -11,7 +12,10 @@ from event_store.connections import connect
 from event_store.evidence.growing import grow
 from event_store.evidence.heads import origin_of, sign
 from event_store.evidence.notes import Signer
+from event_store.history.accesses import Access
 from event_store.history.postings import index_block
+from event_store.history.surroundings import Trace
+from event_store.trail import Trail
 from tests.api.conftest import (
     Client,
     Json,
@@ -243,6 +247,13 @@ def test_erasures_operations_and_looks_at_a_person_are_listed_with_their_kind(
     refused(auditor.ask("GET", "/audit/accesses?kind=none"), 400, "MALFORMED_REQUEST")
 
 
+async def trace_of(database_url: str, correlation: str) -> Trace:
+    """Return what `daybook audit trace` shows."""
+    noted = Access("auditor", "auditor", "r", "trace", {})
+    async with Trail(database_url) as trail:
+        return await trail.trace({"correlation_id": correlation}, 10, noted)
+
+
 SIGN_IN = """
 insert into sign_ins (at, kind, user_id, session_id, network, address, agent, request_id)
 select recorded_at - %s::interval, %s, %s, %s, 'n', %s, 'browser', %s
@@ -277,5 +288,8 @@ def test_an_event_is_shown_with_the_sessions_that_its_actor_had(
         exact = ("-1 s", "reused", customer.id, reused, "198.51.100.9", request)
         connection.execute(SIGN_IN, [*exact, place])
         assert shown() == [(reused, "198.51.100.9", True)]
+        traced = asyncio.run(trace_of(database_url, placed["correlationId"]))
+        assert place in [one.position for one in traced.events]
+        assert [one.address for one in traced.sessions[request]] == ["198.51.100.9"]
         connection.execute("delete from sign_ins where user_id = %s", [customer.id])  # forgotten
         assert shown() == []
