@@ -17,16 +17,17 @@ from projections.projection import Projection
 from projections.sides import SCHEMAS, Side
 
 # Readers wait behind a swap that waits: so it waits a moment only, and comes again.
-WAIT_MS = 50
+WAIT_MS = 25
 PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 300.0
 MOST_BEHIND = 500
 
-LOCK = """
+LOOK = """
 select side, partition, token, position from projection_checkpoints
  where name = %s and version = %s and side = any(%s)
- order by side desc, partition for update
+ order by side desc, partition
 """
+LOCK = f"{LOOK} for update"
 
 STAND_AT = """
 update projection_checkpoints set position = %s, moved_at = clock_timestamp()
@@ -90,10 +91,11 @@ def swap(
     """Swap now or raise: whoever reads sees the old tables or the new ones, whole."""
     with connection.transaction():
         drop_retired(connection, projection, source)
+    approach(connection, projection, source, keys)
     began = time.monotonic()
     with connection.transaction():
         connection.execute(f"set local lock_timeout = {WAIT_MS}")
-        rows = lock(connection, projection, source)
+        rows = lock(connection, projection, source, ["live", source])
         position = level(connection, projection, source, rows, keys)
         exchange_tables(connection, projection, source)
         token = max(row[2] for row in rows) + 1
@@ -105,12 +107,24 @@ def swap(
     return position, (time.monotonic() - began) * 1_000
 
 
+def approach(
+    connection: Connection[TupleRow], projection: Projection, source: Side, keys: Keyring
+) -> None:
+    """Bring a side to where the live one is, which goes on: little is left to do in the swap."""
+    with connection.transaction():
+        rows = lock(connection, projection, source, [source])
+        of = [projection.name, projection.version, ["live"]]
+        level(connection, projection, source, rows + connection.execute(LOOK, of).fetchall(), keys)
+
+
 Locked = tuple[Side, int, int, int]
 
 
-def lock(connection: Connection[TupleRow], projection: Projection, source: Side) -> list[Locked]:
-    """Lock the checkpoints of both sides; a page that is being committed is waited for."""
-    values = [projection.name, projection.version, ["live", source]]
+def lock(
+    connection: Connection[TupleRow], projection: Projection, source: Side, sides: list[Side]
+) -> list[Locked]:
+    """Lock the checkpoints of some sides; a page that is being committed is waited for."""
+    values = [projection.name, projection.version, sides]
     rows = connection.execute(LOCK, values).fetchall()
     if not any(side == source for side, *_ in rows):
         raise NothingToSwap(f"There are no {source} tables of {projection.name}.")

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -45,6 +46,7 @@ LINES = [
     "A-4,MUG-1,Mug,1,3,2024-01-03,,GBP",
 ]
 CONNECTED = "select application_name from pg_stat_activity where datname = current_database()"
+LONG = 1_500
 SECRET = {"DAYBOOK_ADMIN_PASSWORD": "a password for tests"}
 
 
@@ -381,43 +383,97 @@ def test_an_event_is_left_out_by_hand(typed: Typed, database_url: str, orders: P
     assert (again.returncode, "refused" in again.stdout) == (1, True)
 
 
-def test_status_is_watched_on_a_screen_until_ctrl_c(
-    environment: dict[str, str], database_url: str
-) -> None:
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
-    watch = [sys.executable, "-m", "daybook", "projections", "status", "--watch", "0.2"]
-    seen = bytearray()
+class Screen:
+    """A terminal that a command writes to, and what has been on it since something was found."""
 
-    def shown(text: str) -> bool:
+    def __init__(self) -> None:
+        self._master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+        self.seen = bytearray()
+
+    def read(self) -> str:
+        """Return what is to be read, without what only moves the cursor and colours."""
+        if select.select([self._master], [], [], 0.1)[0]:
+            self.seen.extend(os.read(self._master, 65_536))
+        return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", bytes(self.seen)).decode(errors="ignore")
+
+    def shows(self, text: str) -> bool:
         """Tell whether a text has been on the screen since the last time."""
-        if select.select([master], [], [], 0.1)[0]:
-            seen.extend(os.read(master, 65_536))
-        plain = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", bytes(seen)).decode()
-        if text in plain:
-            seen.clear()
+        if text in self.read():
+            self.seen.clear()
             return True
         return False
 
-    with subprocess.Popen(
-        watch, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    ) as watching:
+    def close(self) -> None:
+        """Take the terminal away."""
+        os.close(self.slave)
+        os.close(self._master)
+
+
+@contextmanager
+def on_a_screen(
+    environment: dict[str, str], *words: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", Screen]]:
+    """Type a command at a terminal of its own."""
+    screen = Screen()
+    given = {"stdin": screen.slave, "stdout": screen.slave, "stderr": screen.slave}
+    typed = [sys.executable, "-m", "daybook", *words]
+    with subprocess.Popen(typed, env=environment, start_new_session=True, **given) as running:
         try:
-            wait_until(lambda: shown("orders v1"), 30)
-            pause = "update projection_versions set paused_at = now() where name = 'orders'"
-            rows(database_url, f"{pause} returning name")
-            wait_until(lambda: shown("paused"), 30)
-            reason = "update projection_checkpoints set failure = 'so it is' where name = 'users'"
-            rows(database_url, f"{reason} returning name")
-            wait_until(lambda: shown("users stands still: so it is"), 30)
-            os.killpg(watching.pid, signal.SIGINT)
-            assert watching.wait(30) == 1  # as it stood when it was last looked at
-            shown("")
-            assert b"Traceback" not in seen
+            yield running, screen
         finally:
-            watching.kill()
-            os.close(slave)
-            os.close(master)
+            running.kill()
+            screen.close()
+
+
+def test_status_is_watched_on_a_screen_until_ctrl_c(
+    environment: dict[str, str], database_url: str
+) -> None:
+    words = ("projections", "status", "--watch", "0.2")
+    with on_a_screen(environment, *words) as (watching, screen):
+        wait_until(lambda: screen.shows("orders v1"), 30)
+        pause = "update projection_versions set paused_at = now() where name = 'orders'"
+        rows(database_url, f"{pause} returning name")
+        wait_until(lambda: screen.shows("paused"), 30)
+        reason = "update projection_checkpoints set failure = 'so it is' where name = 'users'"
+        rows(database_url, f"{reason} returning name")
+        wait_until(lambda: screen.shows("users stands still: so it is"), 30)
+        os.killpg(watching.pid, signal.SIGINT)
+        assert watching.wait(30) == 1  # as it stood when it was last looked at
+        screen.read()
+        assert b"Traceback" not in screen.seen
+
+
+def test_bars_move_on_a_screen(environment: dict[str, str], tmp_path: Path) -> None:
+    """Of an import, a rebuild and a verification: on their way, to the end, and never back."""
+    file = tmp_path / "many.csv"
+    many = [f"{n},TEA-{n % 50},Tea,2,4.20,2024-01-01,ada-{n % 90},GBP" for n in range(LONG)]
+    file.write_text("\n".join([HEADER, *many]))
+    size = f"/{file.stat().st_size / 1_000:.1f} kB"
+    places = places_of_bar(environment, rf"([\d.]+){size}", "import", "orders", str(file))
+    assert len(places) > 2
+    assert places[-1] == round(file.stat().st_size / 1_000, 1)
+    places = places_of_bar(
+        environment, r"(\d+)%", "projections", "rebuild", "orders", "--throttle", "10"
+    )
+    assert len(places) > 1
+    assert places[-1] == 100
+    places = places_of_bar(environment, r"(\d+)/\d+", "audit", "verify")
+    assert len(places) > 1
+    assert places[-1] > LONG
+
+
+def places_of_bar(environment: dict[str, str], found: str, *words: str) -> list[float]:
+    """Type a command at a terminal; return where its bar was, each place once, in order."""
+    with on_a_screen(environment, *words) as (running, screen):
+        while running.poll() is None:
+            screen.read()
+        told = screen.read()
+    assert running.returncode == 0, told[-500:]
+    assert "\u2501" in told, told[-500:]
+    places = [float(one) for one in re.findall(found, told)]
+    assert places == sorted(places)
+    return list(dict.fromkeys(places))
 
 
 def test_status_is_watched_as_a_line_of_json_each_time(

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,10 +13,12 @@ from domain.money import Money
 from domain.order import OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
+from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
-from projections import building, built_rows, orders, products, sales_by_day
+from projections import building, built_rows, orders, products, sales_by_day, swapping
 from projections.engine import Pages, catch_up
 from projections.failures import failures
+from projections.folding import fold
 from projections.projection import Projection, Rows
 from projections.rebuild import (
     Rebuild,
@@ -158,6 +161,36 @@ def test_what_is_held_waits_until_it_is_let_go(database_url: str) -> None:
         assert find(connection, job.id).state == "done"
         with pytest.raises(LookupError):
             swap(connection, "products")
+
+
+def test_what_came_meanwhile_is_applied_before_the_live_view_is_locked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the swap is short, however much that was."""
+    did: list[tuple[str, int]] = []
+    lock = swapping.lock
+
+    def folding(*given: Any, **more: Any) -> Any:
+        did.append(("fold", len(given[3])))
+        return fold(*given, **more)
+
+    def locking(*given: Any) -> Any:
+        did.append(("lock", len(given[3])))
+        return lock(*given)
+
+    append(database_url, many_orders(5))
+    post(database_url, ORDERS)
+    done(database_url, ORDERS, hold=True)
+    append(database_url, many_orders(205), after=5)
+    post(database_url, ORDERS)
+    with connect(database_url, name="test") as connection:
+        monkeypatch.setattr("projections.swapping.fold", folding)
+        monkeypatch.setattr("projections.swapping.lock", locking)
+        swapping.swap_patiently(connection, ORDERS, "building", NO_KEYS)
+    assert did[0] == ("lock", 1)
+    assert did[-1] == ("lock", 2)
+    assert ("fold", 200) in did
+    assert len(everything(database_url)["orders_v1"]) == 205
 
 
 def test_a_cancelled_rebuild_leaves_nothing_behind(database_url: str) -> None:
