@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -27,14 +28,17 @@ from typer.testing import CliRunner
 
 from daybook.cli import app
 from daybook.first_admin import ensure_first_admin
+from daybook.notary import attest
 from daybook.operator_commands import operator
 from daybook.programs import address, answers
 from daybook.services import ServiceError, Services
 from daybook.settings import Settings
+from event_store.connections import connect
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import registered, working_on
 from tests.conftest import tampering
 from tests.daybook.conftest import Told, Typed
+from tests.event_store.evidence.given import SEED
 from tests.event_store.given import keyring, rows
 from tests.stories.running import wait_until
 
@@ -444,7 +448,9 @@ def test_status_is_watched_on_a_screen_until_ctrl_c(
         assert b"Traceback" not in screen.seen
 
 
-def test_bars_move_on_a_screen(environment: dict[str, str], tmp_path: Path) -> None:
+def test_bars_move_on_a_screen(
+    environment: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
     """Of an import, a rebuild and a verification: on their way, to the end, and never back."""
     file = tmp_path / "many.csv"
     many = [f"{n},TEA-{n % 50},Tea,2,4.20,2024-01-01,ada-{n % 90},GBP" for n in range(LONG)]
@@ -458,7 +464,9 @@ def test_bars_move_on_a_screen(environment: dict[str, str], tmp_path: Path) -> N
     )
     assert len(places) > 1
     assert places[-1] == 100
-    places = places_of_bar(environment, r"(\d+)/\d+", "audit", "verify")
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path / "var" / "audit", datetime.now(UTC))
+    places = places_of_bar(environment, r"(\d+)/[\d?]+", "audit", "verify")
     assert len(places) > 1
     assert places[-1] > LONG
 
