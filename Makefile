@@ -37,7 +37,7 @@ oracle: $(VENV)/.installed-dev ## 10 million events under faults, and whether an
 	$(BIN)/python -m tests.oracle $(ARGS)
 
 fuzz: $(VENV)/.installed-dev ## requests made up from the documents, FUZZ_EXAMPLES=100 for each operation
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(BIN)/python -m pytest tests/fuzzing --timeout 3600 $(ARGS)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(BIN)/python -m pytest -rP tests/fuzzing --timeout 3600 $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## people shop while everything is killed; then all books must agree
 	$(BIN)/python -m tests.chaos $(ARGS)

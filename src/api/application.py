@@ -38,6 +38,7 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     limiter: Limiter | None = None,
     addresses: Addresses = DIRECT,
     origins: Sequence[str] = (),
+    docs: bool = True,
     told: Told = lambda _: None,
     around: Sequence[Layer] = (),
     lifespan: Sequence[AbstractAsyncContextManager[object]] = (),
@@ -49,12 +50,12 @@ def create_app(  # noqa: PLR0913 - the parts of an application, each by its name
     `provided` are the parts that handlers name as `NamedDependency`, such as `tools`, or what
     makes one for each request; `lifespan` is entered before the first request and left after the
     last one, in reverse order. Without a `limiter` requests are not limited; `told` hears of what
-    it refuses. Web pages of `origins` may read the answers. The layers `around` see all that comes
-    and goes, the last one first.
+    it refuses. Web pages of `origins` may read the answers; `docs` shows what can be asked. The
+    layers `around` see all that comes and goes, the last one first.
     """
     parts = {**provided, "tokens": tokens, "revocations": revocations}
     authentication = Authentication(tokens, revocations)
-    served = [*handlers, *documentation()]
+    served = [*handlers, *(documentation() if docs else ())]
     app = Litestar(
         [*options(served), *served],
         before_request=admission(authentication),

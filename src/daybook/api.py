@@ -162,6 +162,7 @@ def build(side: Side, settings: Settings, services: Services) -> Litestar:
         around=observation.layers,
         addresses=Addresses(settings.trusted_proxies),
         origins=settings.cors_origins,
+        docs=settings.docs == "public",
         exception_handlers={
             kind: handle for one in sides for kind, handle in one.exception_handlers.items()
         },

@@ -193,7 +193,7 @@ def welcome(settings: Settings, found: Services, admin: NewAdmin | None) -> str:
     lines = [
         "Daybook runs.",
         f"  API    {address(settings)}/api/v1",
-        f"  Docs   {address(settings)}/docs",
+        *([f"  Docs   {address(settings)}/docs"] if settings.docs == "public" else []),
         f"  Mails  {mails}",
         f"  Logs   {data / 'log'}",
         f"  Data   {shown_database(found, data)}",

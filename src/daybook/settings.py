@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins_kept: timedelta = timedelta(days=180)
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    docs: Literal["public", "off"] = "public"
     payment_window: timedelta = timedelta(minutes=30)
     idempotency_ttl: timedelta = timedelta(days=1)
     cache: Literal["off", "memory", "redis"] = "memory"
@@ -351,9 +352,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
         "a comma list of origins such as https://shop.example.com,http://localhost:3000",
         _origins,
     ),
+    "DAYBOOK_DOCS": ("public or off", _one_of("public", "off")),
     "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
     "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),
-    "DAYBOOK_CACHE": ("off or on", _one_of("off", "on")),
+    "DAYBOOK_CACHE": ("off, memory or redis", _one_of("off", "memory", "redis")),
     "DAYBOOK_CACHE_TTL": (_DURATION, _duration),
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",

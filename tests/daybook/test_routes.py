@@ -1,12 +1,17 @@
 """The shipped server: every route is in the table of who may call it, and none is careless."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
+from api.openapi import PAGES
+from daybook.api import build
+from daybook.services import Services
+from daybook.settings import Settings
 from tests.api.permissions import OUTSIDE, ROUTES
 
 
@@ -63,3 +68,10 @@ def structs_in(annotation: Any) -> list[Any]:
 def test_nothing_is_debugged_in_public(shipped: Litestar) -> None:
     assert shipped.debug is False
     assert shipped.pdb_on_exception is False
+
+
+def test_documents_can_be_left_out(shipped: Litestar, tmp_path: Path) -> None:
+    nowhere = Services("postgresql://127.0.0.1:1/none", "redis://127.0.0.1:1/0")
+    silent = build("all", Settings(data_dir=tmp_path, docs="off"), nowhere)
+    left_out = {path for _, path in handlers(shipped).keys() - handlers(silent).keys()}
+    assert left_out == {"/openapi.json", "/openapi-v2.json", *(path for path, *_ in PAGES)}

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
+import msgspec
 import pytest
 
 from daybook.settings import RateLimit, Settings, SettingsError
@@ -53,6 +55,8 @@ def test_every_setting_is_read() -> None:
         smtp_url="smtps://me:pw@mail:465",
         integration_events="5000",
         broker_url="amqps://me:pw@queue/shop",
+        docs="off",
+        cache="redis",
     )
     assert settings == Settings(
         env="production",
@@ -77,14 +81,30 @@ def test_every_setting_is_read() -> None:
         smtp_url="smtps://me:pw@mail:465",
         integration_events=5_000,
         broker_url="amqps://me:pw@queue/shop",
+        docs="off",
+        cache="redis",
     )
     assert read(integration_events="off").integration_events is None
+
+
+def test_every_word_of_a_choice_is_taken() -> None:
+    choices = {
+        one.name: get_args(one.type)
+        for one in msgspec.structs.fields(Settings)
+        if get_origin(one.type) is Literal
+    }
+    assert {"env", "cache", "docs"} <= choices.keys()
+    for name, words in choices.items():
+        for word in words:
+            given = {"jwt_secret": SECRET, "master_key": SECRET[::-1], name: word}
+            assert getattr(read(**given), name) == word
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("env", "staging"),
+        ("docs", "private"),
         ("host", "two words"),
         ("port", "0"),
         ("port", "65536"),

@@ -1,36 +1,14 @@
-"""Both sides in this process, some of everything to find, and an administrator who asks."""
+"""A whole Daybook to ask, in which nobody is told to wait."""
 
-import os
+from collections.abc import Iterator
 
 import pytest
 
-from tests.api.conftest import (
-    Client,
-    Json,
-    Person,
-    admin,
-    customer,
-    list_product,
-    place_order,
-    staff,
-    tokens,
-)
-from tests.api.read.conftest import Post, client, post
-
-__all__ = ["admin", "client", "customer", "post", "staff", "tokens"]
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1"))
+from tests.stories.running import Running, running_daybook
 
 
-@pytest.fixture(scope="module")
-def known(customer: Person, staff: Person, post: Post) -> Json:
-    """Give an id of everything that a path can name; nobody signs in as these."""
-    product = list_product(staff, stock=None)
-    order = place_order(customer, product)
-    post()
-    return {"user_id": customer.id, "product_id": product, "order_id": order}
-
-
-def documents(client: Client) -> list[Json]:
-    """Return the documents of both versions."""
-    return [client.get(path).json() for path in ("/openapi.json", "/openapi-v2.json")]
+@pytest.fixture(scope="package")
+def daybook() -> Iterator[Running]:
+    """Run a Daybook without limits."""
+    with running_daybook(DAYBOOK_LOGIN_RATE_LIMIT="off", DAYBOOK_RATE_LIMIT="off") as running:
+        yield running

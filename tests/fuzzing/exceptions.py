@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from schemathesis.core.failures import AcceptedNegativeData, Failure, ServerError
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
 from tests.fuzzing.people import AT_ONCE
 
@@ -86,6 +86,12 @@ def composes(asked: Asked) -> bool:
 def is_whole_float(asked: Asked) -> bool:
     """Tell whether a number is written 50.0."""
     return isinstance(asked.value, float) and asked.value.is_integer()
+
+
+def is_kept(asked: Asked) -> bool:
+    """Tell whether what is shown says of itself that it is there no more."""
+    shown = asked.response.json()["data"]
+    return shown.get("account", shown)["status"] in {"closed", "withdrawn", "forgotten"}
 
 
 V1 = "/api/v1"
@@ -223,6 +229,13 @@ EXCEPTIONS = (
         "what is counted are the characters of a text that was composed (NFC) and trimmed",
         field=r"email|name|sku|reason|text|reference|carrier|trackingNumber",
         so=composes,
+    ),
+    Excepted(
+        rf"(GET|DELETE) {V1}/(users|products)/\{{\w+\}}(/personal-data)?",
+        UseAfterFree,
+        "",
+        "what was closed, withdrawn or forgotten is shown as such to those who work here",
+        so=is_kept,
     ),
     Excepted(
         "POST /graphql",

@@ -13,10 +13,10 @@ from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running, data_of
 ROLES = ("admin", "staff", "auditor", "customer", "nobody")
 PASSWORD = "correct horse battery"
 GOOD_KEY = re.compile(r"[!-~]([ -~]{0,238}[!-~])?")
-BUYERS = {"customer", "staff", "admin"}
 UNAUTHENTICATED, ACCEPTED = 401, 202
+KEEPERS: dict[int, str] = {}  # by the port of their Daybook
 # What is in the log is waited for; what is not will not come.
-LONG, AT_ONCE = "wait=10", "wait=0"
+LONG, AT_ONCE = "wait=5", "wait=0"
 
 
 class Asker(AuthBase):
@@ -28,10 +28,9 @@ class Asker(AuthBase):
 
     def __init__(self, daybook: Running, role: str) -> None:
         self._daybook, self._role = daybook, role
-        self._root = f"http://127.0.0.1:{daybook.port}/api/v1"
         self._position = self._keys = 0
         self._lock = Lock()
-        self._token = self._signed_in()
+        self._token = signed_in(self._daybook, self._role)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request, whatever credentials were made up for it."""
@@ -69,43 +68,48 @@ class Asker(AuthBase):
         if answer.status_code != UNAUTHENTICATED:
             return
         with self._lock:
-            signed = {"Authorization": f"Bearer {self._token}"}
-            me = httpx.get(f"{self._root}/users/me", headers=signed, timeout=30)
-            if me.status_code == UNAUTHENTICATED:
-                self._token = self._signed_in()
+            if not is_known(self._daybook, self._token):
+                self._token = signed_in(self._daybook, self._role)
 
-    def _signed_in(self) -> str:
-        """Return the access token of somebody new in this role; empty for nobody."""
-        if self._role == "nobody":
-            return ""
-        email = f"{self._role}-{uuid4().hex[:12]}@example.com"
-        if self._role == "admin":
-            return token(self._root, administrator(self._daybook), ADMIN_PASSWORD)
-        body = {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}
-        user = data_of(httpx.post(f"{self._root}/users", json=body, timeout=30))["id"]
-        if self._role != "customer":
-            keeper = token(self._root, administrator(self._daybook), ADMIN_PASSWORD)
-            answer = httpx.put(
-                f"{self._root}/users/{user}/role",
-                json={"role": self._role},
-                headers={"Authorization": f"Bearer {keeper}"},
-                timeout=30,
-            )
-            assert answer.is_success, answer.text
-        return token(self._root, email, PASSWORD)
+
+def signed_in(daybook: Running, role: str) -> str:
+    """Return the access token of somebody new in a role; empty for nobody."""
+    if role == "nobody":
+        return ""
+    email = f"{role}-{uuid4().hex[:12]}@example.com"
+    body = {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}
+    user = data_of(httpx.post(f"{daybook.url}/users", json=body, timeout=30))["id"]
+    if role != "customer":
+        answer = httpx.put(
+            f"{daybook.url}/users/{user}/role",
+            json={"role": role},
+            headers={"Authorization": f"Bearer {keeper(daybook)}"},
+            timeout=30,
+        )
+        assert answer.is_success, answer.text
+    return token(daybook.url, email, PASSWORD)
+
+
+def keeper(daybook: Running) -> str:
+    """Return the token of an administrator who only gives others their roles."""
+    found = KEEPERS.get(daybook.port)
+    if found is None or not is_known(daybook, found):
+        email = f"{uuid4().hex[:12]}-{ADMIN_EMAIL}"
+        made = daybook.run("users", "create-admin", "--email", email)
+        assert made.returncode == 0, made.stderr
+        found = KEEPERS[daybook.port] = token(daybook.url, email, ADMIN_PASSWORD)
+    return found
+
+
+def is_known(daybook: Running, found: str) -> bool:
+    """Tell whether the session of a token lasts."""
+    signed = {"Authorization": f"Bearer {found}"}
+    return httpx.get(f"{daybook.url}/users/me", headers=signed, timeout=30).is_success
 
 
 def int_of(text: str | bytes | None) -> int:
     """Return a whole number, 0 for what is none."""
     return int(text) if text and str(text).isdecimal() else 0
-
-
-def administrator(daybook: Running) -> str:
-    """Return the address of an administrator whom nobody can have closed yet."""
-    email = f"{uuid4().hex[:12]}-{ADMIN_EMAIL}"
-    made = daybook.run("users", "create-admin", "--email", email)
-    assert made.returncode == 0, made.stderr
-    return email
 
 
 def token(root: str, email: str, password: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.fuzzing.campaign import EXAMPLES, campaign
 from tests.fuzzing.exceptions import EXCEPTIONS, LEFT_OUT
 from tests.fuzzing.people import ROLES
-from tests.stories.running import Running, running_daybook
+from tests.stories.running import Running
 
 DOCUMENTS = ("/openapi.json", "/openapi-v2.json")
 WHOLE = len(DOCUMENTS) * len(ROLES)
@@ -22,15 +21,16 @@ FEW = {
     "customer": "/(users/me|orders/)",
     "nobody": "/(auth|health|products)",
 }
+# Each with other edges; a second of requests for each ten of paths.
+EDGES = {
+    "admin": r"/(\{projection\}/throttle|\{position\}/skip|\{user_id\}/role)$",
+    "staff": r"/v1/(products/\{product_id\}(/stock-adjustments)?|orders/\{order_id\}/payment)$",
+    "auditor": r"/audit/(accesses|streams/.*|events/.*|proofs/.*|head)$",
+    "customer": r"/v1/(users/me|orders/\{order_id\}/cancellation)$",
+    "nobody": r"/(auth/(login|refresh)|health/.*|graphql)$",
+}
 
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(3_600)]
-
-
-@pytest.fixture(scope="module")
-def daybook() -> Iterator[Running]:
-    """Run a Daybook in which nobody is asked to wait."""
-    with running_daybook(DAYBOOK_LOGIN_RATE_LIMIT="off", DAYBOOK_RATE_LIMIT="off") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,22 @@ def test_whoever_asks_whatever_is_answered_as_documented(
     assert outcome.linked or not EXAMPLES
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_the_edges_of_what_is_documented_are_known(daybook: Running, role: str) -> None:
+    outcome = campaign(
+        daybook, DOCUMENTS[0], role, examples=1, phases=["coverage"], only=EDGES[role]
+    )
+    assert not outcome.problems, str(outcome)
+    assert outcome.asked["coverage"] > 100, outcome
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_links_are_followed(daybook: Running, document: str) -> None:
-    outcome = campaign(daybook, document, "admin", examples=10, phases=["stateful"])
+    paths = "/v1/(orders|products)|/v2/"
+    outcome = campaign(daybook, document, "admin", examples=4, phases=["stateful"], only=paths)
     assert not outcome.problems, str(outcome)
-    succeeded = {link for link in outcome.linked if link.endswith(("200", "201", "202", "204"))}
-    assert len(succeeded) > 2, outcome.linked
+    succeeded = {link for link in outcome.linked if link.endswith(("200", "201", "204"))}
+    assert len(succeeded) > 1, outcome.linked
 
 
 def test_an_exception_is_of_operations_that_there_are(daybook: Running) -> None:
