@@ -1,6 +1,6 @@
 """The statements of lists and single rows: one each, compiled once for a choice of its parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,13 +16,17 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     column,
     func,
     literal_column,
+    not_,
+    null,
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy import table as lightweight_table
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, psycopg
@@ -41,8 +45,13 @@ CHECKPOINTS = lightweight_table(
 VERSIONS = lightweight_table(
     "projection_versions", column("name"), column("version"), column("serves")
 )
+PARKED = lightweight_table("projection_parked", column("position"), column("side"))
 # Rows are counted one by one up to here: twice a year's orders of a retailer with 4,000 customers.
 COUNTED = 50_000
+# So many are found and then sorted, whatever the order.
+FEW = 5_000
+LIMIT = bindparam("page_limit", type_=Integer)
+OFFSET = bindparam("page_offset", type_=Integer)
 
 Sql = tuple[str, dict[str, Any]]
 
@@ -56,33 +65,35 @@ class Shape(NamedTuple):
     from_place: bool = False
     first: int = 0
     """How many rows a first page has, where its statement has one plan for whatever values."""
+    counted: bool = True
+    """Whether what goes on after a page is counted; it is null if not."""
 
 
 @lru_cache(maxsize=1_000)
 def page_sql(listing: Listing, shape: Shape) -> Sql:
     """Return the statement of a page with its total and position."""
     source = source_of(listing, shape)
-    page = ordered(source, shape)
-    if not shape.first:
-        page = page.offset(bindparam("page_offset", type_=Integer))
+    few = few_of(source, shape)
     totals = select(
-        select(func.count()).select_from(counted(source)).scalar_subquery().label("list_total"),
+        total_of(source, few, shape).label("list_total"),
         position_of(listing.projection).label("list_position"),
     ).subquery("totals")
-    return compiled(around(totals, shown(source, page), source, shape))
+    picked = picked_of(source, few, shape, None if shape.first else OFFSET)
+    return compiled(around(totals, shown(source, picked), source, shape))
 
 
 @lru_cache(maxsize=1_000)
 def stretch_sql(listing: Listing, shape: Shape) -> Sql:
     """Return the statement of a part of a list that begins at a place."""
     source = source_of(listing, shape)
-    part = ordered(source, shape)
     if shape.from_place:
         place = [bindparam(f"place_{n}", type_=one.type) for n, one in enumerate(source.order)]
         here, there = tuple_(*source.order), tuple_(*place)
-        part = part.where(here < there if shape.descending else here > there)
+        beyond = source.matching.where(here < there if shape.descending else here > there)
+        source = source._replace(matching=beyond)
     seen = select(position_of(listing.projection).label("list_position")).subquery("totals")
-    return compiled(around(seen, shown(source, part), source, shape))
+    picked = picked_of(source, few_of(source, shape), shape)
+    return compiled(around(seen, shown(source, picked), source, shape))
 
 
 @lru_cache(maxsize=1_000)
@@ -106,6 +117,7 @@ class Source(NamedTuple):
 def source_of(listing: Listing, shape: Shape) -> Source:
     """Return where the rows of a list are, for a choice of filters and order."""
     conditions = [listing.filters[name][0] for name in shape.filters]
+    conditions += [one.holds for one in listing.ranges if one.filters <= set(shape.filters)]
     names = [*listing.sorts[shape.sort_by], *listing.tie]
     if not isinstance(listing.rows, Table):
         base = listing.rows(conditions).cte("base")
@@ -116,10 +128,6 @@ def source_of(listing: Listing, shape: Shape) -> Source:
         **(listing.expressions or {}),
     }
     order = [columns[name] for name in names]
-    if listing.selective & set(shape.filters):
-        # No index has this: the few rows are found by the filter and sorted. Planners overrate
-        # how soon a walk in the order of an index meets them.
-        order[0] = func.coalesce(order[0], order[0], type_=order[0].type)
     keys = select(*listing.rows.primary_key).where(*conditions)
     return Source(listing.rows, keys, order, len(listing.tie), listing.rows)
 
@@ -131,15 +139,55 @@ def place_types(listing: Listing, sort_by: str) -> tuple[type[Any], ...]:
     return tuple(one.type.python_type for one in source.order)
 
 
-def ordered(source: Source, shape: Shape) -> Select[Any]:
+def few_of(source: Source, shape: Shape) -> CTE | None:
+    """Return the rows that match, all of them if they are few; None: it is known how to find them.
+
+    A planner would rather walk in the order of an index, and overrates how soon that meets
+    whatever is rare: the withdrawn products by their stock would be the last of a million.
+    """
+    if source.table is None or shape.first or not shape.filters:
+        return None
+    return labelled(source).limit(FEW + 1).cte("few")
+
+
+def are_few(few: CTE) -> ColumnElement[bool]:
+    """Return whether all that match are there."""
+    return select(func.count()).select_from(few).scalar_subquery() <= FEW
+
+
+def picked_of(
+    source: Source,
+    few: CTE | None,
+    shape: Shape,
+    offset: ColumnElement[int] | None = None,
+) -> FromClause:
     """Return the rows in order, as many as wanted: of a table only the keys."""
-    labels = [one.label(f"by_{n}") for n, one in enumerate(source.order[: -source.ties])]
-    order = [one.desc() if shape.descending else one.asc() for one in source.order]
-    chosen = source.matching.add_columns(*labels).order_by(*order)
-    # Written out where the plan is kept: one for any number of rows at all is for a tenth of them.
-    return chosen.limit(
-        literal_column(str(shape.first)) if shape.first else bindparam("page_limit", type_=Integer)
-    )
+
+    def part(rows: Select[Any], order: Iterable[ColumnElement[Any]]) -> Select[Any]:
+        ends = (one.desc() if shape.descending else one.asc() for one in order)
+        # Written out where the plan is kept: one for any number at all is for a tenth of them.
+        most = literal_column(str(shape.first)) if shape.first else LIMIT
+        return rows.order_by(*ends).limit(most).offset(offset)
+
+    every = labelled(source)
+    if few is None:
+        return part(every, source.order).subquery("picked")
+    sorted_few = part(select(*few.c).where(are_few(few)), (few.c[one] for one in names(source)))
+    walked = part(every.where(not_(are_few(few))), source.order)
+    both = (select(*one.subquery(name).c) for name, one in (("few_", sorted_few), ("all_", walked)))
+    return union_all(*both).subquery("picked")
+
+
+def labelled(source: Source) -> Select[Any]:
+    """Return what matches with what it is sorted by."""
+    sorts = source.order[: -source.ties]
+    return source.matching.add_columns(*(one.label(f"by_{n}") for n, one in enumerate(sorts)))
+
+
+def names(source: Source) -> list[str]:
+    """Return the names of what `labelled` is sorted by."""
+    ties = [one.name for one in source.order[-source.ties :]]
+    return [f"by_{n}" for n in range(len(source.order) - source.ties)] + ties
 
 
 def counted(source: Source) -> FromClause:
@@ -149,9 +197,17 @@ def counted(source: Source) -> FromClause:
     return source.matching.limit(COUNTED + 1).subquery("counted")
 
 
-def shown(source: Source, page: Select[Any]) -> FromClause:
+def total_of(source: Source, few: CTE | None, shape: Shape) -> ColumnElement[int]:
+    """Return how many rows there are; null where there are many and they are not counted."""
+    every = select(func.count()).select_from(counted(source)).scalar_subquery()
+    many: ColumnElement[Any] = every if shape.counted else null()
+    if few is None:
+        return many
+    return case((are_few(few), select(func.count()).select_from(few).scalar_subquery()), else_=many)
+
+
+def shown(source: Source, picked: FromClause) -> FromClause:
     """Return whole rows for what was picked: what was passed over on the way is never made."""
-    picked = page.subquery("picked")
     if source.table is None:
         return select(*picked.c, true().label("list_row")).subquery("page")
     key = [one.name for one in source.table.primary_key]
@@ -163,9 +219,7 @@ def shown(source: Source, page: Select[Any]) -> FromClause:
 
 def around(totals: FromClause, page: FromClause, source: Source, shape: Shape) -> Select[Any]:
     """Return the page's rows in order beside the totals, which are there without any row too."""
-    names = [f"by_{n}" for n in range(len(source.order) - source.ties)]
-    names += [one.name for one in source.order[-source.ties :]]
-    order = [page.c[name].desc() if shape.descending else page.c[name].asc() for name in names]
+    order = [page.c[one].desc() if shape.descending else page.c[one].asc() for one in names(source)]
     return select(totals, page).select_from(totals.outerjoin(page, true())).order_by(*order)
 
 
@@ -178,7 +232,11 @@ def rows_sql(projection: Projection, table: Table) -> Sql:
         .where(key == any_(bindparam("keys", type_=ARRAY(key.type))))
         .subquery("found")
     )
-    seen = select(position_of(projection).label("list_position")).subquery("seen")
+    parked = func.concat_ws("-", func.count(), func.sum(PARKED.c.position))
+    seen = select(
+        position_of(projection).label("list_position"),
+        select(parked).where(PARKED.c.side == "live").scalar_subquery().label("list_parked"),
+    ).subquery("seen")
     return compiled(select(seen, found).select_from(seen.outerjoin(found, true())))
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement, Select, Table, bindparam
+from sqlalchemy.types import TypeEngine
 
 from event_store.history.questions import Question
 from projections.projection import Projection, Row
@@ -16,6 +17,19 @@ Filter = tuple[ColumnElement[bool], Callable[[Any], Any]]
 Computed: TypeAlias = Callable[[Sequence[ColumnElement[bool]]], Select[Any]]
 
 
+class Range(NamedTuple):
+    """Two filters that are the ends of a range, and when there can be anything between them."""
+
+    filters: frozenset[str]
+    holds: ColumnElement[bool]
+
+
+def range_of(low: str, high: str, kind: TypeEngine[Any]) -> Range:
+    """Return the range between two filters by values of a type."""
+    holds = bindparam(low, type_=kind) <= bindparam(high, type_=kind)
+    return Range(frozenset({low, high}), holds)
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """A list of a view: what it may be filtered and sorted by, under the names that clients use.
@@ -23,9 +37,9 @@ class Listing:
     `rows` is a table, or what computes all rows that meet some conditions (a report).
     A filter is a condition with a parameter of the filter's name, and what turns the client's
     value into the parameter. A sort names columns that are never null, or one of `expressions`;
-    ties are decided by `tie`, so that every order is total. `selective` are filters that leave so
-    few rows that these are found first, whatever the planner expects. `keys` are filters by a key
-    of other rows, of which one value is as good as another. `personal` are filters and
+    ties are decided by `tie`, so that every order is total. `keys` are filters by a key
+    of other rows, of which one value is as good as another. `ranges` are pairs of filters between
+    which there may be nothing, and a database would look for it. `personal` are filters and
     sorts by what tells of a person. `streams` are filters that leave few rows, each made of the
     events of its own stream alone, and what asks history for an event of each of these streams.
     """
@@ -38,8 +52,8 @@ class Listing:
     default_descending: bool = True
     tie: Sequence[str] = ("id",)
     expressions: Mapping[str, ColumnElement[Any]] | None = None
-    selective: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
+    ranges: Sequence[Range] = ()
     personal: frozenset[str] = frozenset()
     streams: Mapping[str, Callable[[Any], Question]] = field(default_factory=dict)
 

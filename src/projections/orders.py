@@ -12,7 +12,7 @@ from domain.personal import FORGOTTEN
 from event_store.history.questions import Question
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, alone, as_is
+from projections.listing import Listing, alone, as_is, range_of
 from projections.projection import OwnRow, Projection, Row, Rows
 
 ORDERS = Table(
@@ -296,13 +296,16 @@ LISTING = Listing(
         "productId": (ORDERS.c.product_ids.contains(bindparam("productId")), alone),
     },
     keys=frozenset({"userId"}),
+    ranges=[
+        range_of("placedFrom", "placedTo", ORDERS.c.placed_at.type),
+        range_of("minTotal", "maxTotal", ORDERS.c.total.type),
+    ],
     sorts={
         "placedAt": ["placed_at"],
         "updatedAt": ["updated_at"],
         "total": ["total"],
         "status": ["status", "placed_at"],
     },
-    selective=frozenset({"productId"}),
     default_sort="placedAt",
     streams={
         "userId": lambda user_id: Question(facts={"stream_type": "order"}, subject=user_id),

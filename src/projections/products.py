@@ -24,7 +24,7 @@ from domain import product
 from event_store.history.questions import Question
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
-from projections.listing import Listing, as_is, containing
+from projections.listing import Listing, as_is, containing, range_of
 from projections.projection import OwnRow, Projection, Row, Rows
 
 Status = Literal["for_sale", "withdrawn"]
@@ -154,6 +154,7 @@ LISTING = Listing(
         "price": ["price"],
         "stock": ["stock_or_endless"],
     },
+    ranges=[range_of("minPrice", "maxPrice", PRODUCTS.c.price.type)],
     expressions={"stock_or_endless": STOCK},
     default_sort="createdAt",
     streams={"sku": lambda sku: Question(facts={"name": "product.listed"}, data={"data.sku": sku})},

@@ -1,7 +1,7 @@
 """Questions to the views, each one statement of one moment: a page, a stretch of a list, a row."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, dict_row
@@ -19,23 +19,36 @@ from projections.list_sql import (
 )
 from projections.listing import Listing, Page, Part, Request, Stretch, has_one_plan, values_of
 from projections.projection import Projection, Row, key_columns
+from projections.totals import Totals
 
 
 async def list_rows(
-    connection: AsyncConnection[TupleRow], listing: Listing, request: Request
+    connection: AsyncConnection[TupleRow],
+    listing: Listing,
+    request: Request,
+    totals: Totals | None = None,
 ) -> Page:
-    """Return a page of a list, its total and its position, all of one moment."""
+    """Return a page of a list, its total and its position, all of one moment.
+
+    A total that was estimated lately, of a list too long to be counted, is taken from `totals`.
+    """
+    known = totals.known(listing, request.filters) if totals else None
     first = request.limit if has_one_plan(listing, request) else 0
     filters = tuple(sorted(request.filters))
-    shape = Shape(filters, request.sort_by, request.descending, first=first)
+    order = request.sort_by, request.descending
+    shape = Shape(filters, *order, first=first, counted=known is None)
     values = values_of(listing, request.filters)
     limits = {"page_limit": request.limit, "page_offset": request.offset}
     rows = await fetched(connection, page_sql(listing, shape), values | limits)
     total, position = rows[0]["list_total"], rows[0]["list_position"]
-    counted = total <= COUNTED or not isinstance(listing.rows, Table)
-    if not counted:
-        total = max(total, await expected(connection, listing, shape, values))
-    return Page([row for row in rows if row["list_row"]], total, position, counted)
+    shown = [row for row in rows if row["list_row"]]
+    if total is not None and (total <= COUNTED or not isinstance(listing.rows, Table)):
+        return Page(shown, total, position)
+    if known is None:
+        known = max(total, await expected(connection, listing, shape, values))
+        if totals:
+            totals.note(listing, request.filters, known)
+    return Page(shown, known, position, counted=False)
 
 
 async def list_stretch(
@@ -65,13 +78,22 @@ async def expected(
     return int(row[0][0]["Plan"]["Plan Rows"])
 
 
+class RowsByKey(NamedTuple):
+    """Rows by their keys, the position of the view, and what of all views was parked then."""
+
+    rows: dict[Any, Row]
+    position: int
+    parked: str
+
+
 async def rows_by_key(
     connection: AsyncConnection[TupleRow], projection: Projection, table: Table, keys: Sequence[Any]
-) -> tuple[dict[Any, Row], int]:
-    """Return the rows with these primary keys, by key, and the position of the view."""
+) -> RowsByKey:
+    """Return the rows with these primary keys, all of one moment."""
     rows = await fetched(connection, rows_sql(projection, table), {"keys": list(keys)})
     (name,) = key_columns(table)
-    return {row[name]: row for row in rows if row["list_row"]}, rows[0]["list_position"]
+    found = {row[name]: row for row in rows if row["list_row"]}
+    return RowsByKey(found, rows[0]["list_position"], rows[0]["list_parked"])
 
 
 async def fetched(

@@ -92,10 +92,8 @@ class RowCache(AbstractAsyncContextManager["RowCache"]):
         )
         return {key: seen for key, seen in true if seen is not None}
 
-    async def keep(self, table: Table, generation: str | None, found: Mapping[Any, Seen]) -> None:
+    async def keep(self, table: Table, generation: str, found: Mapping[Any, Seen]) -> None:
         """Keep rows that were read while the table was of this generation."""
-        if generation is None:
-            return
         self._remember(table, generation, found)
         if self._redis is not None:
             await self._redis.keep(table, generation, found)

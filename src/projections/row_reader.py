@@ -12,9 +12,10 @@ from sqlalchemy import Table
 
 from event_store.connections import borrowed
 from projections.projection import Projection
-from projections.queries import rows_by_key
+from projections.queries import RowsByKey, rows_by_key
 from projections.row_cache import RowCache
 from projections.rows_in_redis import Seen
+from projections.touched import parked_in
 
 MOST_A_CALL = 256
 
@@ -74,16 +75,24 @@ class RowReader:
 
     async def _found(self, keys: list[Any]) -> dict[Any, Seen]:
         if self._cache is None:
-            return await self._read_table(keys)
+            return seen_in(await self._read_table(keys), keys)
         found = await self._cache.find(self._table, {key: self._least.pop(key) for key in keys})
         if missing := [key for key in keys if key not in found]:
             generation = self._cache.generation(self._table)
-            fresh = await self._read_table(missing)
-            await self._cache.keep(self._table, generation, fresh)
+            read = await self._read_table(missing)
+            fresh = seen_in(read, missing)
+            # What was parked since, and is not known of here, will be applied: then the table is
+            # of this generation again, and the row is not as it is then.
+            if generation is not None and parked_in(generation) == read.parked:
+                await self._cache.keep(self._table, generation, fresh)
             found |= fresh
         return found
 
-    async def _read_table(self, keys: list[Any]) -> dict[Any, Seen]:
+    async def _read_table(self, keys: list[Any]) -> RowsByKey:
         async with borrowed(self._connections) as connection:
-            rows, position = await rows_by_key(connection, self._projection, self._table, keys)
-        return {key: Seen(rows.get(key), position) for key in keys}
+            return await rows_by_key(connection, self._projection, self._table, keys)
+
+
+def seen_in(read: RowsByKey, keys: list[Any]) -> dict[Any, Seen]:
+    """Return what was seen of each key."""
+    return {key: Seen(read.rows.get(key), read.position) for key in keys}

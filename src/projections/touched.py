@@ -181,3 +181,8 @@ class Touched(AbstractAsyncContextManager["Touched"]):
             self._began = now
             self._horizon, self._older_from = max(self._horizon, self._older_from), position
             self._recent, self._older = {}, self._recent
+
+
+def parked_in(generation: str) -> str:
+    """Return how many events were parked, and the sum of their positions, in a generation."""
+    return generation.partition("-")[2]

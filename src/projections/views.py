@@ -18,6 +18,7 @@ from projections.projection import Key, Projection, Row
 from projections.queries import list_rows, list_stretch
 from projections.row_cache import RowCache
 from projections.row_reader import RowReader
+from projections.totals import Totals
 
 # For a view that was there and is behind again: read from a replica that lags, or rolled back.
 SECONDS_BETWEEN_READS = 0.02
@@ -64,6 +65,7 @@ class Views(AbstractAsyncContextManager["Views"]):
             plan_cache_mode="force_custom_plan",
         )
         self._cache = cache
+        self._totals = Totals()
         self._readers: dict[Table, RowReader] = {}
         self._progress = Progress(database_url)
         self._demand: Demand | None = None
@@ -108,7 +110,7 @@ class Views(AbstractAsyncContextManager["Views"]):
         """Return a page of a list, its total and its position."""
 
         async def ask(connection: AsyncConnection[TupleRow]) -> tuple[Page, int]:
-            page = await list_rows(connection, listing, request)
+            page = await list_rows(connection, listing, request, self._totals)
             return page, page.position
 
         many = not has_one_plan(listing, request)

@@ -1,6 +1,6 @@
 """Read tables filled by SQL, uneven as life is: a few who buy much, rare states, rare words."""
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 USERS = """
@@ -14,7 +14,7 @@ select lpad(to_hex(n), 32, '0')::uuid,
        timestamptz '2025-01-01' + n * interval '1 minute',
        timestamptz '2026-01-01' + (n::bigint * 7919 %% 500000) * interval '1 minute',
        1, '{}', n %% 7
-  from generate_series(1, %s) n
+  from generate_series(1, %(users)s) n
 """
 
 PRODUCTS = """
@@ -24,13 +24,13 @@ select lpad(to_hex(n + (1 << 28)), 32, '0')::uuid,
        'SKU-' || n,
        substr(md5('thing' || n), 1, 12) || ' lamp ' || n,
        'GBP',
-       (n::bigint * 7919 %% 100000) / 100.0,
+       abs(hashint4(n)::bigint) %% 100000 / 100.0,
        case when n %% 10 = 0 then null when n %% 1000 = 1 then 0 else n %% 500 + 1 end,
        case when n %% 1000 = 7 then 'withdrawn' else 'for_sale' end,
        timestamptz '2025-01-01' + n * interval '1 minute',
        timestamptz '2026-01-01' + (n::bigint * 7919 %% 500000) * interval '1 minute',
        1
-  from generate_series(1, %s) n
+  from generate_series(1, %(products)s) n
 """
 
 # The square of a random number: the first users and products have far more than the last.
@@ -42,7 +42,7 @@ select lpad(to_hex(n + (1 << 29)), 32, '0')::uuid,
        lpad(to_hex(1 + floor(power(random(), 2) * %(users)s)::int), 32, '0')::uuid,
        case when n %% 5000 = 0 then 'refunded' when n %% 100 = 0 then 'placed'
             when n %% 7 = 0 then 'shipped' else 'delivered' end,
-       'GBP', (n::bigint * 7919 %% 1000000) / 100.0, 1,
+       'GBP', abs(hashint4(n)::bigint) %% 1000000 / 100.0, 1,
        jsonb_build_array(jsonb_build_object(
            'productId', lpad(to_hex((1 << 28) + n), 32, '0')::uuid, 'sku', 'SKU-' || n,
            'name', 'lamp ' || n, 'quantity', 1,
@@ -58,11 +58,22 @@ select lpad(to_hex(n + (1 << 29)), 32, '0')::uuid,
 """
 
 
+INDEXES = """
+select indexname, indexdef from pg_indexes
+ where schemaname = 'public' and tablename = %s and indexname not like '%%pkey'
+"""
+
+
 def fill(connection: Connection[TupleRow], *, users: int, products: int, orders: int) -> None:
-    """Fill the empty read tables and tell the planner."""
+    """Fill the empty read tables, index what is there and tell the planner."""
     connection.execute("set statement_timeout = 0")
-    connection.execute(USERS, [users])
-    connection.execute(PRODUCTS, [products])
-    connection.execute(ORDERS, {"users": users, "products": products, "orders": orders})
-    for table in ("users_v2", "products_v1", "orders_v1"):
+    connection.execute("set maintenance_work_mem = '256MB'")
+    numbers = {"users": users, "products": products, "orders": orders}
+    for table, statement in (("users_v2", USERS), ("products_v1", PRODUCTS), ("orders_v1", ORDERS)):
+        indexes = connection.execute(INDEXES, [table]).fetchall()
+        for name, _ in indexes:
+            connection.execute(sql.SQL("drop index {}").format(sql.Identifier(name)))
+        connection.execute(statement, numbers)
+        for _, definition in indexes:
+            connection.execute(definition.encode())
         connection.execute(f"vacuum analyze {table}".encode())

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations, product
 from typing import Any
@@ -19,12 +19,13 @@ from projections import list_sql, orders, products, queries, users
 from projections.list_sql import Shape, page_sql
 from projections.listing import Listing, Page, Request, Stretch, place_of, values_of
 from projections.queries import list_rows, list_stretch
+from projections.totals import Totals
 from tests.conftest import address, run
 from tests.projections.filled import fill
 
 USERS, PRODUCTS, ORDERS = 20_000, 20_000, 40_000
 # Small beside the tables, so that going through one of them shows.
-COUNTED, LIMIT, MOST_READ = 1_000, 20, 4_000
+COUNTED, FEW, LIMIT, MOST_READ = 1_000, 500, 20, 8_000
 
 LAST_USER, LAST_PRODUCT = UUID(int=USERS - 5), UUID(int=(1 << 28) + PRODUCTS - 5)
 RARE: dict[Listing, dict[str, Any]] = {
@@ -86,6 +87,7 @@ def filled(server_url: str, template_database: str) -> Iterator[Connection[Tuple
 def few_counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Count less far, as the tables are small."""
     monkeypatch.setattr(list_sql, "COUNTED", COUNTED)
+    monkeypatch.setattr(list_sql, "FEW", FEW)
     page_sql.cache_clear()
     yield
     page_sql.cache_clear()
@@ -168,9 +170,68 @@ def test_a_total_is_counted_up_to_a_bound_and_estimated_beyond(
     page_sql.cache_clear()
 
 
-async def ask(dsn: str, asked: Request) -> Page:
+def test_an_estimate_is_used_again_and_nothing_is_counted_meanwhile(
+    filled: Connection[TupleRow],
+) -> None:
+    totals = Totals()
+    totals.note(orders.LISTING, {"status": "delivered"}, 123_456)
+    for page in (0, 7_000):
+        asked = asking({"status": "delivered"}, offset=page)
+        found = asyncio.run(ask(filled.info.dsn, asked, totals))
+        assert (len(found.rows), found.total, found.counted) == (5, 123_456, False)
+    for filters in ({"status": "refunded"}, {"status": "shipped"}, {}):
+        found = asyncio.run(ask(filled.info.dsn, asking(filters), totals))
+        assert found.counted
+        assert found.total != 123_456
+    totals.note(orders.LISTING, {"status": "refunded"}, 123_456)  # and they became few
+    found = asyncio.run(ask(filled.info.dsn, asking({"status": "refunded"}), totals))
+    assert (found.total, found.counted) == (ORDERS // 5_000, True)
+
+
+@pytest.mark.parametrize("shown", LISTINGS, ids=lambda one: one.projection.name)
+def test_what_is_few_is_sorted_as_what_is_walked(
+    filled: Connection[TupleRow], monkeypatch: pytest.MonkeyPatch, shown: Listing
+) -> None:
+    for sort, descending in product(shown.sorts, (True, False)):
+        pages = []
+        for few in (0, USERS):
+            monkeypatch.setattr(list_sql, "FEW", few)
+            page_sql.cache_clear()
+            asked = asking({"status": RARE[shown]["status"]}, sort, descending=descending, offset=2)
+            found = asyncio.run(ask(filled.info.dsn, asked, shown=shown))
+            assert len(found.rows) > 2
+            pages.append((found.total, [(row["id"], row["by_0"]) for row in found.rows]))
+        assert pages[0] == pages[1]
+    page_sql.cache_clear()
+
+
+def test_nothing_is_looked_for_between_ends_that_are_the_wrong_way_round(
+    filled: Connection[TupleRow],
+) -> None:
+    for shown, filters in (
+        (products.LISTING, {"minPrice": Decimal(500), "maxPrice": Decimal(400)}),
+        (orders.LISTING, {"minTotal": Decimal(500), "maxTotal": Decimal(400)}),
+        (orders.LISTING, {"placedFrom": NOON, "placedTo": NOON - timedelta(days=1)}),
+    ):
+        assert rows_read(filled, shown, filters, "updatedAt", "desc") < 100
+        found = asyncio.run(ask(filled.info.dsn, asking(filters), shown=shown))
+        assert (found.rows, found.total) == ([], 0)
+
+
+NOON = datetime(2025, 1, 5, 12, tzinfo=UTC)
+
+
+def asking(
+    filters: dict[str, Any], sort: str = "updatedAt", *, descending: bool = True, offset: int = 0
+) -> Request:
+    return Request(filters=filters, sort_by=sort, descending=descending, limit=5, offset=offset)
+
+
+async def ask(
+    dsn: str, asked: Request, totals: Totals | None = None, shown: Listing = orders.LISTING
+) -> Page:
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
-        return await list_rows(connection, orders.LISTING, asked)
+        return await list_rows(connection, shown, asked, totals)
 
 
 @pytest.mark.parametrize("shown", LISTINGS, ids=lambda one: one.projection.name)

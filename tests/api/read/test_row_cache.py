@@ -115,7 +115,11 @@ def test_a_cached_row_is_the_row(told: str, redis_url: str) -> None:
                 found = (await cache.find(table, {key: position}))[key]
                 assert found.position == position
                 assert found.row == {name: row[name] for name in found.row or {}}
-                assert set(row) - set(found.row or {}) == {"list_row", "list_position"}
+                assert set(row) - set(found.row or {}) == {
+                    "list_row",
+                    "list_position",
+                    "list_parked",
+                }
                 assert await cache.find(table, {key: position + 1}) == {}
 
     asyncio.run(story())
