@@ -15,6 +15,7 @@ from benchmarks import (
     auditing,
     delays,
     growing,
+    listing,
     loading,
     overloading,
     placing_orders,
@@ -23,6 +24,7 @@ from benchmarks import (
     reading,
     report,
     rivals,
+    signing_in,
     starting,
     steady,
 )
@@ -36,6 +38,7 @@ PARTS: dict[str, Measure] = {
     for one in (
         placing_orders,
         reading,
+        listing,
         rivals,
         appending,
         auditing,
@@ -44,6 +47,7 @@ PARTS: dict[str, Measure] = {
         growing,
         projecting,
         overloading,
+        signing_in,
         delays,
         steady,
         starting,

@@ -66,3 +66,19 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         if time.monotonic() > deadline:
             raise TimeoutError(f"Waited {seconds:g} s in vain for {what}.")
         time.sleep(0.01)
+
+
+def memory_of(data_dir: Path) -> int:
+    """Return the bytes that the Python processes of a Daybook hold; Postgres is not counted."""
+    mark = f"DAYBOOK_DATA_DIR={data_dir}".encode()
+    held = 0
+    for process in Path("/proc").iterdir():
+        try:
+            if (
+                mark in (process / "environ").read_bytes()
+                and b"python" in (process / "cmdline").read_bytes()
+            ):
+                held += int((process / "statm").read_text(encoding="ascii").split()[1]) * 4_096
+        except (OSError, IndexError, ValueError):
+            continue  # not a process, or it has ended
+    return held

@@ -80,6 +80,7 @@ def shop(  # noqa: PLR0913 - what a measurement needs, each by its name
     *,
     noop: bool,
     workers: bool = False,
+    staffed: bool = False,
     others: Mapping[str, Serve] = MappingProxyType({}),
 ) -> Iterator[Shop]:
     """Run Daybook's server on a new log, with the no-op's, the workers and others if asked for."""
@@ -105,7 +106,8 @@ def shop(  # noqa: PLR0913 - what a measurement needs, each by its name
             env = {**variables(settings), "dramatiq_worker_timeout": programs.WORKER_TIMEOUT}
             supervisor.start("workers", programs.worker_command(settings), env=env)
         token = customer(ports["daybook"])
-        opened = Shop(found, ports, token, staff(ports["daybook"], settings) if others else "")
+        staff_token = staff(ports["daybook"], settings) if staffed or others else ""
+        opened = Shop(found, ports, token, staff_token)
         opened.bodies.update(asyncio.run(stocked(found, folder, 20 if bench.quick else 1_000)))
         yield opened
 

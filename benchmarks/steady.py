@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -13,7 +12,7 @@ import psycopg
 
 from benchmarks import load
 from benchmarks.append_process import order_placed
-from benchmarks.bench import Bench, wait_until
+from benchmarks.bench import Bench, memory_of, wait_until
 from benchmarks.delays import orders_of
 from benchmarks.findings import Finding, Skipped
 from benchmarks.growing import FILL
@@ -93,10 +92,10 @@ def steady(
     daybook: WholeDaybook, order: Order, connection: psycopg.Connection[Any], seconds: int
 ) -> Iterator[Finding]:
     """Measure the whole rate."""
-    before = memory_of(daybook)
+    before = memory_of(daybook.folder / "var")
     with watching(connection) as watched:
         answered = load.sent(order, CONNECTIONS, seconds, PAUSE_MS)
-    after = memory_of(daybook)
+    after = memory_of(daybook.folder / "var")
     notes = {
         "not answered with success": float(answered.refused + answered.broken),
         "p50 ms": answered.p50,
@@ -170,19 +169,3 @@ def fill(database_url: str, connection: psycopg.Connection[Any]) -> None:
         owner.execute("update log_head set position = %s, recorded_at = now()", [last])
         owner.execute(OLD_NEWS, [last])
     wait_until(lambda: not any(one.events for one in statuses(connection)), 300, "the views")
-
-
-def memory_of(daybook: WholeDaybook) -> float:
-    """Return the bytes that its Python processes hold; Postgres is not counted."""
-    mark = f"DAYBOOK_DATA_DIR={daybook.folder / 'var'}".encode()
-    held = 0
-    for process in Path("/proc").iterdir():
-        try:
-            if (
-                mark in (process / "environ").read_bytes()
-                and b"python" in (process / "cmdline").read_bytes()
-            ):
-                held += int((process / "statm").read_text(encoding="ascii").split()[1]) * 4_096
-        except (OSError, IndexError, ValueError):
-            continue  # not a process, or it has ended
-    return float(held)

@@ -1,9 +1,11 @@
 """The door: how many sign-ins may fail, exactly, and that trying tells no more (S14-S16)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -248,6 +250,27 @@ async def test_who_is_unknown_costs_what_who_is_known_costs(
             done.clear()
             await tried(tools, address, origin)
             assert done == ["load", "hash"]
+
+
+@on_a_loop
+async def test_the_clock_does_not_tell_who_has_an_account(database_url: str) -> None:
+    async with guarded(database_url, None) as tools:
+        email, origin = somebody()
+        await registered(tools, email)
+
+        async def seconds(address: str) -> float:
+            began = time.perf_counter()
+            assert await tried(tools, address, origin) == "InvalidCredentials"
+            return time.perf_counter() - began
+
+        ratios = []
+        for _ in range(5):  # noise differs each time; a hash that is not made, never
+            pairs = [(await seconds(email), await seconds(somebody()[0])) for _ in range(15)]
+            known, unknown = (median(one) for one in zip(*pairs, strict=True))
+            ratios.append(unknown / known)
+            if 0.9 < ratios[-1] < 1.1:
+                return
+        pytest.fail(f"An unknown address takes {ratios} times as long as a known one.")
 
 
 @on_a_loop

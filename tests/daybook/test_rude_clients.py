@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from uuid import uuid4
 
 import httpx
@@ -186,11 +186,14 @@ def test_a_hundred_sign_ins_at_once_leave_memory_and_others_alone(server: Server
         with httpx.Client(base_url=server.url, timeout=30) as other:
             while not all(one.done() for one in asked):
                 began = time.monotonic()
-                assert other.get("/health/live").is_success
+                # Sitting elsewhere each time, so that nobody asks too often.
+                headers = {"X-Forwarded-For": f"192.0.2.{len(waits) % 250}"}
+                assert other.get("/api/v1/products?limit=1", headers=headers).is_success
                 waits.append(time.monotonic() - began)
                 most = {pid: max(held, most.get(pid, 0)) for pid, held in server.memory.items()}
                 time.sleep(0.02)
     # On a busy machine some may be told that too many wait (503): that is what the bound is for.
     assert {one.result() for one in asked} <= {401, 503}
     assert max(most[pid] - before[pid] for pid in before) < 100 << 20
-    assert median(waits) < 1
+    assert median(waits) < 0.5
+    assert quantiles(waits, n=100)[98] < 2  # alone on two cores it is far under 0.5
