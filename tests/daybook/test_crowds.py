@@ -32,7 +32,7 @@ def test_five_hundred_at_once_share_the_connections_to_redis(
 
     async def story() -> None:
         peer = ("198.51.100.34", 34)  # whom no other test counts
-        transport = httpx.ASGITransport(app, client=peer)  # type: ignore[arg-type]  # Litestar's own types
+        transport = httpx.ASGITransport(app, client=peer)
         client = httpx.AsyncClient(transport=transport, base_url="http://daybook")
         async with app.lifespan(), client:
             for _ in range(2):

@@ -173,7 +173,8 @@ def test_the_101st_request_is_the_first_refused_on_two_processes(server: Server)
 
 
 def test_a_hundred_sign_ins_at_once_leave_memory_and_others_alone(server: Server) -> None:
-    before, waits = server.memory, []
+    waits: list[float] = []
+    before = server.memory
     most = before
     with httpx.Client(base_url=server.url, timeout=30) as client, ThreadPoolExecutor(100) as pool:
 
