@@ -301,9 +301,12 @@ def _check_database(settings: Settings) -> None:
     shown = settings.masked()[name]
     try:
         with psycopg.connect(
-            settings.database_url or "", connect_timeout=_CONNECT_SECONDS
+            settings.database_url or "",
+            connect_timeout=_CONNECT_SECONDS,
+            options="-c lock_timeout=2s",
         ) as found:
             version = found.info.server_version // 10_000
+            kept = found.execute("show lock_timeout").fetchone() == ("2s",)
     except psycopg.Error as error:
         why = " ".join(str(error).split())
         raise ServiceError(
@@ -314,6 +317,11 @@ def _check_database(settings: Settings) -> None:
         raise ServiceError(
             f"Postgres at {name}={shown} is version {version}, and Daybook needs"
             f" {_OLDEST_POSTGRES} or newer: upgrade it, or choose another."
+        )
+    if not kept:
+        raise ServiceError(
+            f"{name}={shown} forgets what its sessions are told, as a PgBouncer does that ignores"
+            " `options`: the role and all timeouts would be lost. Give the address of Postgres."
         )
 
 

@@ -14,7 +14,15 @@ from tests.chaos.trial import PLANTED, Plan, Report, run
 def main(arguments: Sequence[str]) -> int:
     """Run as the arguments say; return 1 if a promise was broken."""
     given = options().parse_args(arguments)
-    plan = Plan(given.seconds, given.shoppers, given.pause, given.seed, given.plant)
+    plan = Plan(
+        given.seconds,
+        given.shoppers,
+        given.pause,
+        given.seed,
+        given.plant,
+        parting=given.parting,
+        rabbitmq=given.rabbitmq,
+    )
     console = Console()
     for line in (report := watched(plan, console)).lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -30,6 +38,8 @@ def options() -> argparse.ArgumentParser:
     add("--pause", type=float, default=2.0, help="mean seconds between faults (%(default)s)")
     add("--seed", type=int, default=1, help="of what is bought and done (%(default)s)")
     add("--plant", choices=("nothing", *PLANTED), default="nothing", help="a fault to be found")
+    add("--parting", action="store_true", help="a third worker, whose network to Postgres parts")
+    add("--rabbitmq", action="store_true", help="wake-ups over RabbitMQ, which is restarted too")
     return parser
 
 

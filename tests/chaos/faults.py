@@ -17,7 +17,10 @@ import redis
 
 from daybook.wakeup_message import message_for
 from daybook.wakeups_over_redis import make_broker
+from projections.leases import LEASE_SECONDS
 from projections.switched_on import PROJECTIONS
+from tests.chaos.parting import FarWorker
+from tests.rabbitmq import Rabbitmq
 from tests.stories.running import Running, data_of
 
 WORKERS, API, POSTGRES, VALKEY = "daybook.worker", "serve --side", "postgres", "valkey"
@@ -34,6 +37,8 @@ class Scene:
     daybook: Running
     chance: random.Random
     pause: float
+    far: FarWorker | None = None
+    rabbitmq: Rabbitmq | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     counts: Counter[str] = field(default_factory=Counter)
     failure: Exception | None = None
@@ -82,6 +87,22 @@ def kill_worker(scene: Scene) -> None:
 def freeze_worker(scene: Scene) -> None:
     """Freeze a worker process: it wakes up and must not write."""
     freeze(scene, scene.one_of(WORKERS))
+
+
+def part_network(scene: Scene) -> None:
+    """Let nothing pass between a worker and Postgres for longer than a lease, then all of it."""
+    assert scene.far is not None
+    with scene.far.parted():
+        scene.stopping.wait(LEASE_SECONDS + scene.moment)
+    scene.far.keep()
+
+
+def restart_rabbitmq(scene: Scene) -> None:
+    """Kill RabbitMQ, which carries the wake-ups, and start it again a moment later."""
+    assert scene.rabbitmq is not None
+    scene.rabbitmq.stop()
+    scene.stopping.wait(scene.moment)
+    scene.rabbitmq.start()
 
 
 def kill_api(scene: Scene) -> None:
@@ -159,6 +180,8 @@ DECK: tuple[Callable[[Scene], None], ...] = (
     double_messages,
     steal_leases,
     rebuild,
+    part_network,
+    restart_rabbitmq,
 )
 
 
@@ -167,7 +190,9 @@ def inject(scene: Scene) -> None:
     deck: list[Callable[[Scene], None]] = []
     while not scene.stopping.wait(scene.chance.expovariate(1 / scene.pause)):
         if not deck:
-            deck = [*DECK]
+            absent = {part_network} if scene.far is None else set()
+            absent |= {restart_rabbitmq} if scene.rabbitmq is None else set()
+            deck = [one for one in DECK if one not in absent]
             scene.chance.shuffle(deck)
         fault = deck.pop()
         try:

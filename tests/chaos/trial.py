@@ -6,7 +6,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -14,7 +16,9 @@ import psycopg
 from tests.chaos.faults import Scene, inject
 from tests.chaos.judge import judge
 from tests.chaos.ledger import Ledger
+from tests.chaos.parting import FarWorker
 from tests.chaos.shoppers import Shop, shop
+from tests.rabbitmq import Rabbitmq
 from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running, folder_for_services
 
 Plant = Literal["nothing", "lost", "twice"]
@@ -56,6 +60,8 @@ class Plan:
     seed: int = 1
     plant: Plant = "nothing"
     faults: bool = True
+    parting: bool = False
+    rabbitmq: bool = False
 
 
 @dataclass
@@ -96,16 +102,32 @@ def run(plan: Plan, watch: Callable[[int, Counter[str]], None] = lambda _, __: N
             "DAYBOOK_WORKER_PROCESSES": "2",
             "DAYBOOK_LOGIN_RATE_LIMIT": "off",
         }
-        daybook.start()
-        try:
-            return tried(plan, daybook, watch)
-        finally:
-            daybook.stop()
+        with ExitStack() as stack:
+            scene = Scene(daybook, random.Random(plan.seed), plan.pause)  # noqa: S311 - a test's variety
+            if plan.rabbitmq:
+                scene.rabbitmq = Rabbitmq(made(folder / "rabbitmq"))
+                stack.callback(scene.rabbitmq.stop)
+                scene.rabbitmq.start()
+                daybook.environment["DAYBOOK_BROKER_URL"] = scene.rabbitmq.url
+            stack.callback(daybook.stop)
+            daybook.start()
+            if plan.parting:
+                scene.far = FarWorker(
+                    daybook, scene.address("database_url"), scene.address("redis_url")
+                )
+                stack.callback(scene.far.stop)
+                scene.far.start()
+            return tried(plan, scene, watch)
 
 
-def tried(plan: Plan, daybook: Running, watch: Callable[[int, Counter[str]], None]) -> Report:
+def made(folder: Path) -> Path:
+    """Make a folder."""
+    folder.mkdir()
+    return folder
+
+
+def tried(plan: Plan, scene: Scene, watch: Callable[[int, Counter[str]], None]) -> Report:
     """Let people shop among faults, then wait until all is quiet, and judge."""
-    scene = Scene(daybook, random.Random(plan.seed), plan.pause)  # noqa: S311 - a test's variety
     url = scene.address("database_url")
     if plan.plant != "nothing":
         with psycopg.connect(url) as connection:
@@ -115,7 +137,7 @@ def tried(plan: Plan, daybook: Running, watch: Callable[[int, Counter[str]], Non
     if plan.faults:
         saboteur.start()
     try:
-        asyncio.run(shopping(plan, daybook.url, ledger, lambda: watch(*seen(ledger, scene))))
+        asyncio.run(shopping(plan, scene.daybook.url, ledger, lambda: watch(*seen(ledger, scene))))
     finally:
         scene.stopping.set()
         if plan.faults:

@@ -18,10 +18,12 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from psycopg.conninfo import conninfo_to_dict
 
 from daybook import postgres_place
 from daybook.services import ServiceError, _check_redis, check_port, kept_services, services
 from daybook.settings import Settings
+from tests.stories.running import free_port, wait_until
 from tests.valkey import Valkey
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -416,6 +418,60 @@ def test_an_unreachable_database_is_refused_without_its_password(data_dir: Path)
     assert "me:***@127.0.0.1:1" in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "why"), [("", "cannot be used"), ("options", "forgets")], ids=["strict", "lax"]
+)
+def test_a_pooler_that_forgets_the_session_is_refused(
+    server_url: str, data_dir: Path, tmp_path: Path, ignored: str, why: str
+) -> None:
+    """Role and timeouts go with the session's options: without them nothing is bounded."""
+    with pooled(server_url, tmp_path, ignored) as address:
+        given = Settings(data_dir=data_dir, database_url=address)
+        with pytest.raises(ServiceError, match=why), services(given):
+            pass
+
+
+@contextlib.contextmanager
+def pooled(server_url: str, folder: Path, ignored: str) -> Iterator[str]:
+    """Run a PgBouncer before a server, a session for each client; give its address."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("needs PgBouncer (Debian: apt-get install pgbouncer)")
+    to, port = conninfo_to_dict(server_url), free_port()
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"""
+        [databases]
+        * = host={to.get("host", "127.0.0.1")} port={to.get("port", 5432)} user={to["user"]}
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = {port}
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = session
+        ignore_startup_parameters = {ignored or "extra_float_digits"}
+        """
+    )
+    for above in (settings, folder, *folder.parents[:2]):  # nobody is to read it
+        above.chmod(0o755)
+    user = ["-u", "nobody"] if os.getuid() == 0 else []
+    with subprocess.Popen([program, "-q", *user, str(settings)]) as running:
+        try:
+            wait_until(lambda: listens(port), 20)
+            yield f"postgresql://{to['user']}@127.0.0.1:{port}/{to['dbname']}"
+        finally:
+            running.terminate()
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_database_that_never_answers_is_refused_in_time(data_dir: Path) -> None:
