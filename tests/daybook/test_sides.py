@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -19,13 +20,16 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api import read, write
+from api.read.live import events as live
 from daybook.api import build
 from daybook.services import Services
 from daybook.settings import Settings
+from event_store.news import NewsReader
+from event_store.privacy.keyring import NoMasterKey
 from tests.api.conftest import ADMIN_EMAIL, PASSWORD, create_admin
 from tests.conftest import address, run
 from tests.event_store.given import MASTER_KEY, keyring
-from tests.projections.given import ALICE, STORY, TEAPOT, append, post
+from tests.projections.given import ALICE, STORY, TEAPOT, append, append_sealed, post
 from tests.stories.running import free_port
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
@@ -37,8 +41,9 @@ def settings(**changed: object) -> Settings:
 
 
 class Replica(NamedTuple):
-    """A database that cannot be written, and an administrator's access token for it."""
+    """A database with a story, and an administrator's access token for it."""
 
+    name: str
     url: str
     token: str
 
@@ -46,17 +51,31 @@ class Replica(NamedTuple):
 @pytest.fixture
 def replica(server_url: str, template_database: str) -> Iterator[Replica]:
     """Give a database with a story and an administrator in which nothing can be written."""
+    with told(server_url, template_database, lambda url: append(url, STORY)) as found:
+        run(server_url, "alter database {} set default_transaction_read_only = on", found.name)
+        yield found
+
+
+@pytest.fixture
+def sealed(server_url: str, template_database: str) -> Iterator[Replica]:
+    """Give a database with a story in which what is personal is encrypted."""
+    with told(server_url, template_database, lambda url: append_sealed(url, STORY, ALICE)) as found:
+        yield found
+
+
+@contextmanager
+def told(server_url: str, template: str, append_to: Callable[[str], None]) -> Iterator[Replica]:
+    """Make a database with a story in its views, and an administrator."""
     name = f"test_replica_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
+    run(server_url, "create database {} template {}", name, template)
     url = address(server_url, name)
-    append(url, STORY)
+    append_to(url)
     asyncio.run(create_admin(url))
     with TestClient(build("write", settings(), Services(url, NOWHERE, keyring()))) as writer:
         credentials = {"email": ADMIN_EMAIL, "password": PASSWORD}
         pair = writer.post("/api/v1/auth/login", json=credentials).json()["data"]
     post(url)
-    run(server_url, "alter database {} set default_transaction_read_only = on", name)
-    yield Replica(url, pair["accessToken"])
+    yield Replica(name, url, pair["accessToken"])
     run(server_url, "drop database {} with (force)", name)
 
 
@@ -85,6 +104,21 @@ def test_the_read_side_answers_on_a_database_that_cannot_be_written(
             asked = reader.post("/graphql", json=question, headers=signed)
             assert asked.json()["data"]["users"]["nodes"]
             assert side == "all" or not failing(reader, signed)
+
+
+def test_the_read_side_opens_what_is_sealed_in_two_places_alone(sealed: Replica) -> None:
+    with TestClient(build("read", settings(), Services(sealed.url, NOWHERE))) as reader:
+        signed = {"Authorization": f"Bearer {sealed.token}"}
+        shown = reader.get(f"/api/v1/users/{ALICE}", headers=signed).json()["data"]
+        assert shown["email"] == "a@example.com"  # as it is in the view
+        assert set(failing(reader, signed)) == {f"/api/v1/users/{ALICE}/personal-data"}
+
+    async def followed() -> None:
+        async with NewsReader(sealed.url) as streams:
+            await streams.in_all(0, live.NAMES)
+
+    with pytest.raises(NoMasterKey):
+        asyncio.run(followed())
 
 
 def failing(reader: TestClient[Litestar], signed: dict[str, str]) -> dict[str, str]:
