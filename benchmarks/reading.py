@@ -87,6 +87,7 @@ def prepared(opened: Shop, bench: Bench) -> dict[str, Asked]:
         "noop cached": asked("cached", NOTHING),
         "cached": asked("cached", *singles),
         "list": asked("table", "/api/v1/orders?limit=20"),
+        "stretch": asked("table", "/api/v2/orders?limit=20"),
         "plain": asked("plain", f"{PLAIN}?user={user}"),
         "report": asked("table", "/api/v1/reports/sales?groupBy=day", staff=True),
         "graphql": asked("table", GRAPHQL, body=json.dumps({"query": PAGE}), staff=True),
@@ -117,13 +118,14 @@ def findings(results: Mapping[str, list[Answered]]) -> Iterator[Finding]:
         target=PLAIN_TARGET,
     )
     yield finding("a page of 20 orders", results["list"], *noop)
+    yield finding("the same by cursor, not counted", results["stretch"], *noop)
     yield finding("sales by day", results["report"], *noop)
     yield finding("GraphQL: users with 20 orders each", results["graphql"], *noop)
 
 
 def beside_writes(bench: Bench, opened: Shop, reads: Mapping[str, Asked]) -> Iterator[Finding]:
     """Say how long reads at a steady rate take while about 500 orders a second are placed."""
-    kinds = ("single", "cached", "list")
+    kinds = ("single", "cached", "list", "stretch")
     with background(
         opened.orders("spread"), bench.rounds * len(kinds) * (bench.seconds + 5)
     ) as stop:
@@ -135,7 +137,12 @@ def beside_writes(bench: Bench, opened: Shop, reads: Mapping[str, Asked]) -> Ite
             for name in kinds
         }
         written = stop()
-    names = {"single": "a product", "cached": "a product, cached", "list": "a page of 20 orders"}
+    names = {
+        "single": "a product",
+        "cached": "a product, cached",
+        "list": "a page of 20 orders",
+        "stretch": "a page of 20 orders by cursor, not counted",
+    }
     for name, answered in answers.items():
         yield Finding(
             part=PART,
