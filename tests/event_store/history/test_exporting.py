@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -17,14 +18,37 @@ from daybook.notary import attest
 from event_store.connections import connect
 from event_store.evidence.heads import origin_of
 from event_store.evidence.notes import Signer
-from tests.conftest import address, run
+from event_store.history.formats import FORMATS, Format
+from tests.conftest import address, run, tampering
 from tests.daybook.conftest import Typed, environment, redis_url, typed
-from tests.event_store.evidence.given import NOW, SEED, record
+from tests.event_store.evidence.given import NOW, SEED, attested, record
+from tests.event_store.history.test_search import FILL, START
 
 __all__ = ["environment", "redis_url", "typed"]
 
 VERIFIER = Path(__file__).parents[3] / "tools" / "verify_export.py"
 EVENTS = 700
+# Of Parquet both are more than a row group has.
+COUNTS: dict[Format, tuple[int, int]] = {
+    "jsonl": (1_000, 16_000),
+    "csv": (1_000, 16_000),
+    "parquet": (11_000, 31_000),
+}
+MANY = 31_000
+MAY_GROW_MIB = 10  # held until the end, the rest would be twice that at least
+TWICE = """
+import pathlib, re, sys
+from daybook.__main__ import main
+words = sys.argv[2:]
+for count in sys.argv[1].split(","):
+    sys.argv[1:] = [*words, "--to", count]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, ended
+    status = pathlib.Path("/proc/self/status").read_text()
+    print(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1], file=sys.stderr)
+"""
 AWKWARD = 'a "quoted", {}\ttab\nline \\N \\ ünï \U0001f4d6 ,"data": {{"x": 1.50}}'
 
 
@@ -37,6 +61,49 @@ def database_url(server_url: str, template_database: str) -> Iterator[str]:
     record(url, EVENTS, AWKWARD)
     yield url
     run(server_url, "drop database {} with (force)", name)
+
+
+@pytest.fixture(scope="module")
+def long_log(server_url: str, template_database: str) -> Iterator[str]:
+    """Return the address of a database with more events than are held at a time, signed."""
+    name = f"test_{uuid4().hex[:12]}"
+    run(server_url, "create database {} template {}", name, template_database)
+    url = address(server_url, name)
+    with tampering(url) as connection:
+        connection.execute(FILL.encode(), {"start": START, "events": MANY})
+        connection.execute("update log_head set position = %s", [MANY])
+    with connect(url, name="test") as connection:
+        attested(connection)
+    yield url
+    run(server_url, "drop database {} with (force)", name)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_of_many_times_as_many_events_takes_no_more_memory(
+    long_log: str, tmp_path: Path, form: Format
+) -> None:
+    """It is a process as people start it, asked what it has held at most (VmHWM).
+
+    `ru_maxrss` would not do: it begins with what the process that has started it held.
+    """
+    counts = COUNTS[form]
+    words = ["audit", "export", str(tmp_path / f"events.{form}"), "--format", form, "--json"]
+    ended = subprocess.run(
+        [sys.executable, "-c", TWICE, ",".join(map(str, counts)), *words],
+        env={
+            **os.environ,
+            "DAYBOOK_DATABASE_URL": long_log,
+            "DAYBOOK_REDIS_URL": "redis://127.0.0.1:1/0",
+            "DAYBOOK_DATA_DIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [json.loads(line)["events"] for line in ended.stdout.splitlines()]
+    assert found == list(counts)
+    few, many = (int(line) // 1024 for line in ended.stderr.splitlines() if line.isdigit())
+    assert many - few < MAY_GROW_MIB, (few, many)
 
 
 @pytest.fixture
