@@ -29,6 +29,7 @@ VALUES: dict[str, Any] = {
     "newPassword": "another horse battery",
     "page": 1,
     "password": "correct horse battery",
+    "productName": "White hanging heart",
     "quantity": 2,
     "reason": "No longer needed",
     "requestId": REQUEST_ID,
@@ -82,15 +83,19 @@ def example(schema: Schema, schemas: Schema, name: str = "", depth: int = 0) -> 
     for given in ("const", "default"):
         if schema.get(given) is not None:
             return schema[given]
-    if "enum" in schema:
-        return schema["enum"][0]
+    if choices := schema.get("examples") or schema.get("enum"):
+        return choices[0]
     for choices in ("oneOf", "anyOf"):
         if choices in schema:
             found = [one for one in schema[choices] if one.get("type") != "null"]
             return example(found[0], schemas, name, depth) if depth < DEEPEST else None
     if "properties" in schema:
-        properties = schema["properties"].items()
-        return {key: example(one, schemas, key, depth + 1) for key, one in properties}
+        properties = schema["properties"]
+        called = {"name": "productName"} if "sku" in properties else {}
+        return {
+            key: example(one, schemas, called.get(key, key), depth + 1)
+            for key, one in properties.items()
+        }
     if schema.get("type") == "array":
         return [example(schema["items"], schemas, name.removesuffix("s"), depth + 1)]
     return plain(schema, name)
@@ -111,7 +116,7 @@ def plain(schema: Schema, name: str) -> Any:
         return known if isinstance(known, str) else BY_FORMAT[schema["format"]]
     if isinstance(known, str):
         return known
-    return next(iter(schema.get("examples", ())), "text")
+    return "text"
 
 
 def failures(codes: str, *, as_problem: bool) -> Schema:

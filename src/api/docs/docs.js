@@ -8,6 +8,12 @@ const make = (tag, text, ...children) => {
   return node;
 };
 
+// Paragraphs, with what stands between back-ticks as code.
+const prose = (text) =>
+  (text || "").split(/\n\s*\n/).filter(Boolean).map((paragraph) => make("p", "", ...phrases(paragraph)));
+
+const phrases = (text) => text.split("`").map((part, number) => (number % 2 ? make("code", part) : part));
+
 const show = (specification) => {
   const resolve = (schema) =>
     schema && schema.$ref ? resolve(schema.$ref.slice(2).split("/").reduce((at, key) => at[key], specification)) : schema || {};
@@ -29,17 +35,23 @@ const show = (specification) => {
     return found.format || "text";
   };
 
+  // The document has an example of every body; what has none is made up from its schema.
+  const shown = (body) => {
+    const given = Object.values(body.examples || {})[0];
+    return JSON.stringify(given ? given.value : example(body.schema), null, 2);
+  };
+
   const content = (body) => Object.values((body && body.content) || {})[0];
 
   const table = (rows) => {
     const body = make("tbody");
-    rows.forEach((cells) => body.append(make("tr", "", ...cells.map((cell) => make("td", cell)))));
+    rows.forEach((cells) => body.append(make("tr", "", ...cells.map((cell) => make("td", "", ...phrases(cell))))));
     return make("table", "", body);
   };
 
   const tryIt = (path, method, operation) => {
     const form = make("form");
-    const inputs = (operation.parameters || []).filter((one) => one.in !== "header").map((parameter) => {
+    const inputs = (operation.parameters || []).map((parameter) => {
       const input = make("input");
       form.append(make("label", `${parameter.name} (${parameter.in}) `, input));
       return [parameter, input];
@@ -47,7 +59,7 @@ const show = (specification) => {
     const sent = content(operation.requestBody);
     const body = make("textarea");
     if (sent) {
-      body.value = JSON.stringify(example(sent.schema), null, 2);
+      body.value = shown(sent);
       body.rows = Math.min(12, body.value.split("\n").length);
       form.append(make("label", "Body", body));
     }
@@ -58,12 +70,13 @@ const show = (specification) => {
       event.preventDefault();
       let target = path;
       const query = new URLSearchParams();
-      inputs.forEach(([parameter, input]) => {
-        if (parameter.in === "path") target = target.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
-        else if (input.value) query.append(parameter.name, input.value);
-      });
       const token = document.getElementById("token").value.trim();
       const headers = token ? { Authorization: `Bearer ${token}` } : {};
+      inputs.forEach(([parameter, input]) => {
+        if (parameter.in === "path") target = target.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+        else if (input.value && parameter.in === "header") headers[parameter.name] = input.value;
+        else if (input.value) query.append(parameter.name, input.value);
+      });
       if (sent) headers["Content-Type"] = "application/json";
       const request = { method: method.toUpperCase(), headers, body: sent ? body.value : undefined };
       const response = await fetch(query.size ? `${target}?${query}` : target, request);
@@ -78,19 +91,19 @@ const show = (specification) => {
 
   const describe = (path, method, operation) => {
     const head = make("summary", "", make("b", method.toUpperCase()), make("code", path), operation.summary || "");
-    const entry = make("details", "", head, make("p", operation.description));
+    const entry = make("details", "", head, ...prose(operation.description));
     if ((operation.security || []).length) entry.append(make("p", "Needs an access token."));
     if ((operation.parameters || []).length)
       entry.append(make("h4", "Parameters"), table(operation.parameters.map((one) => [one.name, one.in, one.required ? "required" : "", one.description || ""])));
     entry.append(make("h4", "Answers"), table(Object.entries(operation.responses || {}).map(([status, one]) => [status, one.description || ""])));
     const success = Object.entries(operation.responses || {}).find(([status]) => status.startsWith("2"));
     const answered = success && content(success[1]);
-    if (answered && answered.schema) entry.append(make("pre", JSON.stringify(example(answered.schema), null, 2)));
+    if (answered && answered.schema) entry.append(make("pre", shown(answered)));
     entry.append(make("h4", "Try it"), tryIt(path, method, operation));
     return entry;
   };
 
-  document.getElementById("description").textContent = specification.info.description;
+  document.getElementById("description").replaceChildren(...prose(specification.info.description));
   const groups = new Map();
   Object.entries(specification.paths).forEach(([path, methods]) =>
     Object.entries(methods).forEach(([method, operation]) => {

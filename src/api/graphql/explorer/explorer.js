@@ -32,7 +32,9 @@ const named = (type) =>
 const described = (type) => {
   const entry = document.createElement("details");
   const head = document.createElement("summary");
-  head.textContent = `${type.name}  ${type.description || ""}`;
+  const name = document.createElement("code");
+  name.textContent = type.name;
+  head.append(name, type.description || "");
   const body = document.createElement("pre");
   const fields = (type.fields || []).map((field) => {
     const given = field.args.map((one) => `${one.name}: ${named(one.type)}`).join(", ");
