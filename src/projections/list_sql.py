@@ -64,7 +64,7 @@ class Shape(NamedTuple):
     descending: bool
     from_place: bool = False
     first: int = 0
-    """How many rows a first page has, where its statement has one plan for whatever values."""
+    """How many rows are read, where the statement has one plan for whatever values."""
     counted: bool = True
     """Whether what goes on after a page is counted; it is null if not."""
 

@@ -68,15 +68,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
-def has_one_plan(listing: Listing, request: Request) -> bool:
-    """Tell whether a page is read best in one way, whatever is asked for: a list's beginning.
-
-    Planning takes a database longer than finding 20 rows.
-    """
-    is_first = request.offset == 0 and request.limit == USUAL_LIMIT
-    return is_first and listing.keys.issuperset(request.filters)
-
-
 class Page(msgspec.Struct, frozen=True):
     """Rows, how many there are in all, counted or not, and the position that the view had seen."""
 
@@ -103,6 +94,16 @@ class Part(msgspec.Struct, frozen=True):
     rows: list[Row]
     more: bool
     position: int
+
+
+def has_one_plan(listing: Listing, asked: Request | Stretch) -> bool:
+    """Tell whether a part of a list is read best in one way, whatever values are asked for.
+
+    So are its beginning and what follows a place in it. Planning takes a database longer than
+    finding 20 rows.
+    """
+    is_near = isinstance(asked, Stretch) or asked.offset == 0
+    return is_near and asked.limit == USUAL_LIMIT and listing.keys.issuperset(asked.filters)
 
 
 def as_is(value: Any) -> Any:

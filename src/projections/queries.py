@@ -55,11 +55,13 @@ async def list_stretch(
     connection: AsyncConnection[TupleRow], listing: Listing, asked: Stretch
 ) -> Part:
     """Return a part of a list after a place in it, or before it, and its position."""
-    descending = asked.descending != asked.backwards
-    shape = Shape(tuple(sorted(asked.filters)), asked.sort_by, descending, asked.place is not None)
+    one_more = asked.limit + 1
+    order = asked.sort_by, asked.descending != asked.backwards
+    first = one_more if has_one_plan(listing, asked) else 0
+    shape = Shape(tuple(sorted(asked.filters)), *order, asked.place is not None, first)
     values = values_of(listing, asked.filters) | placed(asked.place or ())
-    one_more = {"page_limit": asked.limit + 1}
-    rows = await fetched(connection, stretch_sql(listing, shape), values | one_more)
+    limit = {"page_limit": one_more}
+    rows = await fetched(connection, stretch_sql(listing, shape), values | limit)
     found = [row for row in rows if row["list_row"]]
     part = found[: asked.limit]
     if asked.backwards:

@@ -124,7 +124,8 @@ class Views(AbstractAsyncContextManager["Views"]):
             part = await list_stretch(connection, listing, asked)
             return part, part.position
 
-        part, _ = await self.answer([listing.projection], ask, many=True)
+        many = not has_one_plan(listing, asked)
+        part, _ = await self.answer([listing.projection], ask, many=many)
         return part
 
     async def one(self, projection: Projection, table: Table, key: Key) -> tuple[Row | None, int]:
