@@ -97,13 +97,15 @@ def swap(
         connection.execute(f"set local lock_timeout = {WAIT_MS}")
         rows = lock(connection, projection, source, ["live", source])
         position = level(connection, projection, source, rows, keys)
-        exchange_tables(connection, projection, source)
-        token = max(row[2] for row in rows) + 1
-        exchange_checkpoints(connection, projection, source, token)
-        names = [table.name for table in projection.tables]
-        of = [projection.name, projection.version]
-        connection.execute(SERVE, [*of, projection.version, names])
-        also()
+        # What is left needs few answers: each would be a wait for a turn on a busy machine.
+        with connection.pipeline():
+            exchange_tables(connection, projection, source)
+            token = max(row[2] for row in rows) + 1
+            exchange_checkpoints(connection, projection, source, token)
+            names = [table.name for table in projection.tables]
+            of = [projection.name, projection.version]
+            connection.execute(SERVE, [*of, projection.version, names])
+            also()
     return position, (time.monotonic() - began) * 1_000
 
 
