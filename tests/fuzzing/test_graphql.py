@@ -7,6 +7,16 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
+from graphql import (
+    REMOVE,
+    ArgumentNode,
+    IntValueNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
 
@@ -45,14 +55,34 @@ def test_whatever_may_be_asked_is_answered(daybook: Running, role: str) -> None:
             @quickly
             @given(case=operation.as_strategy())
             def ask(case: Case) -> None:
-                answer = client.post("/graphql", json={"query": case.body}, timeout=30)
-                told.update(outcomes(answer, str(case.body)))
+                for question in (str(case.body), tamed(str(case.body))):
+                    answer = client.post("/graphql", json={"query": question}, timeout=30)
+                    told.update(outcomes(answer, question))
 
             ask()
             told[operation.label] += 1
     print(role, dict(told))  # noqa: T201 - `make fuzz` shows it
     assert {f"Query.{name}" for name in WHOLE} <= told.keys()
     assert told["found"] > 0
+
+
+class Tamer(Visitor):
+    """Takes from a question what nobody can make up: cursors and texts of a certain form."""
+
+    @staticmethod
+    def enter_argument(node: ArgumentNode, *_: object) -> Any:
+        """Leave ids, orders and few entries."""
+        name = node.name.value
+        if name == "first":
+            return ArgumentNode(name=node.name, value=IntValueNode(value="3"))
+        if name == "last" or (isinstance(node.value, StringValueNode) and name != "id"):
+            return REMOVE
+        return None
+
+
+def tamed(question: str) -> str:
+    """Return a question that can be answered."""
+    return print_ast(visit(parse(question), Tamer()))
 
 
 def outcomes(answer: httpx.Response, question: str) -> list[str]:
