@@ -1,10 +1,12 @@
 """One worker or builder to measure: takes its share, says that it is ready, works when told to."""
 
+import os
 import resource
 import sys
 import time
 
 from daybook import garbage
+from daybook.builder import NICE
 from daybook.logs import configure_logs
 from event_store.connections import connect
 from projections.engine import post_held
@@ -39,6 +41,7 @@ def post(url: str, name: str, workers: int) -> None:
 
 def build(url: str, name: str) -> None:
     """Work on the rebuild that is under way until there is none; then say the peak memory."""
+    os.nice(NICE)
     with (
         connect(url, name="bench", statement_ms=600_000) as connection,
         labour(connection, {name: PROJECTIONS[name]}) as at_work,

@@ -4,13 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import psycopg
 
 from benchmarks import growing
 from benchmarks.append_process import order_placed
-from benchmarks.bench import Bench, environment
+from benchmarks.bench import Bench, environment, wait_until
 from benchmarks.findings import Finding, Skipped
 from benchmarks.plain_views import PLAIN
 from benchmarks.postgres import Postgres, running_postgres
@@ -18,13 +18,14 @@ from event_store.connections import connect
 from event_store.event_types import encode
 from projections import pages
 from projections.engine import catch_up
-from projections.rebuild import start
+from projections.rebuild import cancel, find, start
 from projections.switched_on import PROJECTIONS
 
 PART = "projecting"
 LIVE, REBUILT = 40_000, 1_000_000
 ONE_BY_ONE = 1_500
-LIVE_TARGET, REBUILD_TARGET, ONE_BY_ONE_TARGET = 0.6, 1.5, 100
+LIVE_TARGET, REBUILD_TARGET, ONE_BY_ONE_TARGET, BESIDE_TARGET = 0.6, 1.5, 100, 2 / 3
+BESIDE, REBUILT_BESIDE = "sales_by_day", "orders"
 
 # A thousand days and four thousand customers, so that the sums have rows.
 VARIED = """jsonb_set(jsonb_set(%(data)s::text::jsonb,
@@ -46,6 +47,8 @@ def measure(bench: Bench) -> Iterator[Finding | Skipped]:
         for name in PLAIN:
             bench.say(f"{PART}: rebuilding {name}")
             yield from rebuilding(large, name, size)
+        bench.say(f"{PART}: posting {BESIDE} beside a rebuild of {REBUILT_BESIDE}")
+        yield beside_a_rebuild(bench, large)
 
 
 def filled(postgres: Postgres, database: str, size: int) -> str:
@@ -200,3 +203,40 @@ def rebuilt(url: str, name: str, size: int, builders: int = 2) -> tuple[float, f
             tell(one)
         memory = max(float(heard(one)) for one in crew)
         return size / (time.perf_counter() - began), memory
+
+
+def beside_a_rebuild(bench: Bench, url: str) -> Finding:
+    """Post a view with and without a builder at another one, as a worker has it beside it."""
+    alone: list[float] = []
+    beside: list[float] = []
+    for _ in range(bench.rounds):
+        for rates, around in ((alone, nullcontext()), (beside, under_way(url, REBUILT_BESIDE))):
+            with psycopg.connect(url, autocommit=True) as connection:
+                end = fresh(connection, BESIDE)
+            with around:
+                rates.append(end / posted(url, BESIDE, 1))
+    return Finding(
+        part=PART,
+        what=f"live {BESIDE}, 1 worker, beside a rebuild of {REBUILT_BESIDE}",
+        unit="events/s",
+        values=beside,
+        against="without it",
+        base=alone,
+        target=BESIDE_TARGET,
+    )
+
+
+@contextmanager
+def under_way(url: str, name: str) -> Iterator[None]:
+    """Rebuild a view while the block lasts, and give that up then."""
+    projection = PROJECTIONS[name]
+    with running("build", url, name) as builder, connect(url, name="bench") as connection:
+        job = start(connection, projection)
+        tell(builder)
+        try:
+            wait_until(lambda: find(connection, job.id).position > 0, 60, "the first rows")
+            yield
+            assert find(connection, job.id).finished_at is None  # noqa: S101 - or no figure
+        finally:
+            cancel(connection, projection)
+        heard(builder)

