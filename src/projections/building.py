@@ -36,6 +36,7 @@ MOST_SECONDS = 2.0
 PAGE = 5_000
 STRIPE = 25_000
 MOST_ADDED_UP = 16 * STRIPE
+SORTED_IN = "64MB"  # what so many events come to; in less Postgres would sort them on disk
 
 
 class Stumbled(Exception):  # noqa: N818 - reads as what happened
@@ -118,6 +119,7 @@ class Builder:
                     raise LeaseLost(self._projection.name)
                 self._built.write(connection, self._is_mine if self._reads_others else None)
                 if self._striped:
+                    connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
                     mine = stripes(self.position, position, self._held)
                     add_up(connection, Addition(self._projection, mine), "building")
         except Error as error:
