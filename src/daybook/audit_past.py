@@ -22,7 +22,6 @@ from api.read import orders, products, reports, users
 from api.read.as_of import check_not_personal
 from api.read.lists import Asked, ListQuery, read_values
 from api.read.moments import VALUES, moment_in
-from daybook.audit_questions import short
 from daybook.auditing import progress_bar
 from daybook.migrate import migrate
 from daybook.operator_commands import access
@@ -169,10 +168,20 @@ def required(found: Mapping[str, Any]) -> Moment:
 
 
 def table_of(found: Past) -> Table:
-    """Lay rows out for people."""
+    """Lay rows out for people: field by field, as they have too many for one line."""
     shown: Sequence[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(found.rows))
-    table = Table(*(shown[0] if shown else ()), title=f"position {found.position:,}")
+    table = Table("field", "value", title=f"position {found.position:,}")
     for row in shown:
-        table.add_row(*(short(value) for value in row.values()))
-    table.caption = f"{len(shown)} of {found.total:,}"
+        for name, value in row.items():
+            if value not in (None, [], {}):
+                table.add_row(name, worded(value))
+        table.add_section()
+    table.caption = f"{len(shown)} of {found.total:,}" if shown else "nothing was there"
     return table
+
+
+def worded(value: Any) -> str:
+    """Write a value for people: money as it is said, what is nested as JSON."""
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

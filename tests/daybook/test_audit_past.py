@@ -16,6 +16,9 @@ def test_lists_and_things_are_shown_as_they_were(database_url: str, typed: Typed
     one = typed("audit", "as-of", "orders", "--at", "2", "--id", key, "--json")
     assert json.loads(one.stdout)["rows"][0]["userId"] == str(ALICE), one
     assert "1 of 1" in typed("audit", "as-of", "sales-by-customer", "--at", "4").stdout
+    shown = typed("audit", "as-of", "orders", "--at", "4").stdout  # on the narrowest of screens
+    assert str(ALICE) in shown, shown
+    assert "nothing was there" in typed("audit", "as-of", "orders", "--at", "1").stdout
     told = typed("audit", "accesses", "--action", "list_as_of", "--json")
     assert json.loads(told.stdout)["accesses"][-1]["asked"].items() >= {
         ("asOf", "4"),
