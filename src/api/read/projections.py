@@ -14,14 +14,11 @@ from litestar.types import AnyCallable
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from api.envelope import Answer, Page, Success, meta, pagination
+from api.envelope import Answer, Page, Success
 from api.guards import ADMIN
 from api.links import FIRST, Links, links_to
 from api.read.camel import camelled, twin
-from api.read.lists import given_in, read_values
-from api.read.values import Value, whole
-from api.read.views import operation as documented
-from api.read.views import parameter
+from api.read.operator_pages import PAGED, PAGES, check_number, listed, page_of, shown
 from api.request import ApiRequest
 from api.routes import NO_LINKS, V1, camel, route
 from domain.refusal import NotFound
@@ -39,14 +36,7 @@ RebuildId = Annotated[int, PathParameter(description="The rebuild's number.")]
 Position = Annotated[int, PathParameter(description="The position of the event that failed.")]
 MOST_FAILURES = 10_000
 MOST_REBUILDS = 1_000
-LARGEST_POSITION = 2**63 - 1
 PROJECTION = f"{V1}/projections/{{projection:str}}"
-PAGES: dict[str, Value] = {
-    "page": whole("Which page, from 1.", 1, 101, 1),
-    "limit": whole("How many entries a page has.", 1, 100, 20),
-}
-
-
 REBUILD = twin(Rebuild)
 IN_PATH = "$request.path.projection"
 OF_VIEWS = (
@@ -112,29 +102,6 @@ def operation_view(found: operations.Operation, job: Rebuild | None = None) -> O
     )
 
 
-def shown(request: ApiRequest, view: msgspec.Struct) -> Answer[Any]:
-    """Answer with one thing."""
-    return Answer(Success(data=view, meta=meta(request.context.request_id)))
-
-
-def listed(
-    request: ApiRequest, views: list[msgspec.Struct], asked: dict[str, int], total: int
-) -> Answer[Any]:
-    """Answer with a page of a list."""
-    body = Page(
-        data=views,
-        pagination=pagination(asked["page"], asked["limit"], total),
-        meta=meta(request.context.request_id),
-    )
-    return Answer(body)
-
-
-def page_of(request: ApiRequest) -> tuple[dict[str, int], dict[str, int]]:
-    """Return which page is asked for, and the same as limit and offset."""
-    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
-    return asked, {"limit": asked["limit"], "offset": (asked["page"] - 1) * asked["limit"]}
-
-
 def check_known(projection: str) -> None:
     """Raise `NotFound` unless there is such a projection."""
     if projection not in PROJECTIONS:
@@ -173,7 +140,7 @@ def list_of(
         refusals=["NOT_FOUND", "UNAVAILABLE"],
         query=PAGES,
         answers={200: page},
-        operation=documented([parameter(*one, ()) for one in PAGES.items()], []),
+        operation=PAGED,
         links=links,
     )
 
@@ -280,8 +247,7 @@ async def show_rebuild(
 ) -> Answer[Any]:
     """Say how far a rebuild is, or what it made."""
     check_known(projection)
-    if not 0 < rebuild_id <= LARGEST_POSITION:
-        raise NotFound
+    check_number(rebuild_id)
     try:
         job = await oversight.ask(find, rebuild_id)
     except LookupError:
@@ -317,8 +283,7 @@ async def show_view_failure(
 ) -> Answer[Any]:
     """Show the event at a position that could not be applied, and why."""
     check_known(projection)
-    if not 0 < position <= LARGEST_POSITION:
-        raise NotFound
+    check_number(position)
     try:
         return shown(request, camelled(await oversight.ask(failed_at, projection, position)))
     except LookupError:

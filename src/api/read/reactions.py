@@ -1,8 +1,7 @@
 """Reactions over HTTP, for operators: how they stand, and the events whose effect failed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -12,12 +11,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from api.envelope import Answer, Page, Success, meta, pagination
+from api.envelope import Answer, Page, Success, meta
 from api.guards import ADMIN
 from api.links import links_to
-from api.read.lists import given_in, read_values
-from api.read.values import Value, whole
-from api.read.views import operation, parameter
+from api.read.operator_pages import PAGED, PAGES, check_number, listed, page_of, shown
 from api.request import ApiRequest
 from api.routes import V1, route
 from domain.refusal import NotFound
@@ -27,13 +24,6 @@ REACTION = f"{V1}/reactions/{{reaction:str}}"
 ReactionName = Annotated[str, PathParameter(description="The reaction's name.")]
 EventPosition = Annotated[int, PathParameter(description="The event's position in the log.")]
 DecisionId = Annotated[int, PathParameter(description="What was answered to the decision.")]
-LARGEST_POSITION = 2**63 - 1
-PAGES: dict[str, Value] = {
-    "page": whole("Which page, from 1.", 1, 101, 1),
-    "limit": whole("How many entries a page has.", 1, 100, 20),
-}
-
-
 IN_PATH = "$request.path.reaction"
 OF_FAILURES = ("showFailure", "retryOne", "skipOne")
 
@@ -160,7 +150,7 @@ async def show_reaction(
     views = [view_of(one, ReactionView) for one in await desk.statuses()]
     for view in views:
         if view.name == reaction:
-            return Answer(Success(data=view, meta=meta(request.context.request_id)))
+            return shown(request, view)
     raise NotFound
 
 
@@ -173,7 +163,7 @@ async def show_reaction(
     refusals=["UNAVAILABLE", "NOT_FOUND"],
     query=PAGES,
     answers=answer_with(Page[ReactionFailureView]),
-    operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
+    operation=PAGED,
     links=links_to(*OF_FAILURES, reaction=IN_PATH, position="$response.body#/data/0/position"),
 )
 async def list_failures(
@@ -181,7 +171,9 @@ async def list_failures(
 ) -> Answer[Any]:
     """List them in the order of the log."""
     desk: Desk = reaction_desk
-    return await page_of(request, partial(desk.failures, reaction), ReactionFailureView)
+    asked, part = page_of(request)
+    found, total = await desk.failures(reaction, **part)
+    return listed(request, [view_of(one, ReactionFailureView) for one in found], asked, total)
 
 
 @route(
@@ -201,10 +193,9 @@ async def show_failure(
 ) -> Answer[Any]:
     """Show why it failed, and when it is tried again; 404 when it has not, or is dealt with."""
     desk: Desk = reaction_desk
-    if not 0 < position <= LARGEST_POSITION:
-        raise NotFound
+    check_number(position)
     found = view_of(await desk.failure(reaction, position), ReactionFailureView)
-    return Answer(Success(data=found, meta=meta(request.context.request_id)))
+    return shown(request, found)
 
 
 @route(
@@ -219,14 +210,16 @@ async def show_failure(
     links=links_to(
         "showDecision", reaction=IN_PATH, operation_id="$response.body#/data/0/operationId"
     ),
-    operation=operation([parameter(*one, ()) for one in PAGES.items()], []),
+    operation=PAGED,
 )
 async def list_decisions(
     request: ApiRequest, reaction: ReactionName, reaction_desk: NamedDependency[Any]
 ) -> Answer[Any]:
     """List who decided what, when and why, and what came of it; the newest first."""
     desk: Desk = reaction_desk
-    return await page_of(request, partial(desk.operations, reaction), ReactionOperationView)
+    asked, part = page_of(request)
+    found, total = await desk.operations(reaction, **part)
+    return listed(request, [view_of(one, ReactionOperationView) for one in found], asked, total)
 
 
 @route(
@@ -246,26 +239,9 @@ async def show_decision(
 ) -> Answer[Any]:
     """Say what came of a decision."""
     desk: Desk = reaction_desk
-    if not 0 < operation_id <= LARGEST_POSITION:
-        raise NotFound
+    check_number(operation_id)
     found = view_of(await desk.operation(reaction, operation_id), ReactionOperationView)
-    return Answer(Success(data=found, meta=meta(request.context.request_id)))
-
-
-async def page_of(
-    request: ApiRequest,
-    find: Callable[[int, int], Awaitable[tuple[Sequence[object], int]]],
-    view: type[msgspec.Struct],
-) -> Answer[Any]:
-    """Answer with the page that is asked for of what is found with a limit and an offset."""
-    asked = {"page": 1, "limit": 20} | read_values(PAGES, given_in(request))
-    found, total = await find(asked["limit"], (asked["page"] - 1) * asked["limit"])
-    body = Page(
-        data=[view_of(one, view) for one in found],
-        pagination=pagination(asked["page"], asked["limit"], total),
-        meta=meta(request.context.request_id),
-    )
-    return Answer(body)
+    return shown(request, found)
 
 
 def view_of(found: object, view: type[msgspec.Struct]) -> Any:
