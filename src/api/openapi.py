@@ -43,7 +43,8 @@ Requests are limited for each user, or each address without one: every answer sa
 
 Roles: `customer`, `staff`, `auditor`, `admin`. An administrator may do all that staff may. What is
 somebody else's does not exist for a customer (404). A request whose access token is bad is refused
-even where none is needed. `If-Match: "<version>"` makes a command hold only for that version (412).
+even where none is needed. `If-Match: "<version>"` makes a command hold only for that version, and
+`*` for any; what is to be created has none, so there neither holds (412).
 
 `Idempotency-Key` makes a repetition safe: a request with the same key, method, path and body gets
 the first answer again with `Idempotency-Replayed: true`, also if the first was refused for the

@@ -17,6 +17,7 @@ from api.errors import STATUSES
 from api.guards import Who
 from api.links import Links
 from api.request import ApiRequest
+from api.successes import described
 
 if TYPE_CHECKING:
     from litestar._kwargs import KwargsModel
@@ -101,6 +102,7 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
             request_class=ApiRequest,
             summary=summary,
             description=inspect.getdoc(handle),
+            response_description=None if status in answers else described(handle, status),
             tags=[tag],
             operation_id=camel(handle.__name__),
             responses={**answers, **documented(codes)},

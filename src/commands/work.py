@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -34,13 +34,15 @@ EMAIL, SKU = "user.email", "product.sku"
 PERSONAL_SCOPES = frozenset({EMAIL})
 
 Request = TypeVar("Request", bound=msgspec.Struct)
+# A version that something must have; *: any, if only it is there (RFC 9110, 13.1.1).
+IfMatch: TypeAlias = int | Literal["*"] | None
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, in which request. `if_match`: the version that the target must have.
 
-    `causation_id`: the position of the event that the asker reacts to. `key`: what makes a
-    repetition of the request known.
+    What is to be created has none, so it never holds there. `causation_id`: the position of the
+    event that the asker reacts to. `key`: what makes a repetition of the request known.
     """
 
     actor_id: str
@@ -49,7 +51,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     user_id: UUID | None = None
     session_id: UUID | None = None
-    if_match: int | None = None
+    if_match: IfMatch = None
     occurred_at: datetime | None = None
     causation_id: int | None = None
     key: IdempotencyKey | None = None
@@ -160,7 +162,9 @@ class Work:
     def create(
         self, kind: Aggregate[State, Happened], stream_id: UUID, events: Sequence[Happened]
     ) -> None:
-        """Begin the stream that the command is about."""
+        """Begin the stream that the command is about; `PreconditionFailed`: it had to be there."""
+        if self.asker.if_match is not None:
+            raise PreconditionFailed
         self.target_id = stream_id
         self._read[stream_id] = Known(None, 0, None, proven=True)
         self._kinds[stream_id] = kind
@@ -282,7 +286,7 @@ class Work:
     def _aim_at(self, stream_id: UUID) -> None:
         self.target_id = stream_id
         version = self._read[stream_id].version
-        if self.asker.if_match is not None and self.asker.if_match != version:
+        if self.asker.if_match not in {None, "*", version}:
             detail = Detail("currentVersion", f"The resource is at version {version}.", version)
             raise PreconditionFailed(None, detail)
 

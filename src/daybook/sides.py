@@ -127,8 +127,8 @@ def reading(shared: Shared) -> Parts:
         "reaction_desk": ReactionDesk(shared.read_url),
         "oversight": Oversight(primary),
     }
-    development = shared.settings.env == "development"
-    handlers = [*read.HANDLERS, *graphql(development=development)]
+    told = shared.settings.env == "development" and shared.settings.docs == "public"
+    handlers = [*read.HANDLERS, *graphql(told=told)]
     exception_handlers = {**demands.EXCEPTION_HANDLERS, **as_of.EXCEPTION_HANDLERS}
     return Parts(handlers, provided, lifespan(), exception_handlers)
 

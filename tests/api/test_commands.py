@@ -8,6 +8,7 @@ from tests.api.conftest import (
     ADMIN_EMAIL,
     PASSWORD,
     Client,
+    Json,
     Person,
     data_of,
     list_product,
@@ -247,3 +248,20 @@ def test_if_match_holds_a_command_to_a_version(staff: Person) -> None:
     for malformed in ("2", 'W/"2"', '"2", "3"', '"two"', '"02"', '"-1"'):
         answer = staff.ask("PATCH", path, {"name": "Fourth"}, If_Match=malformed)
         refused(answer, 400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize("version", ["*", '"1"', '"0"'])
+def test_what_is_to_be_created_matches_no_version(staff: Person, version: str) -> None:
+    """RFC 9110, 13.1.1: it is not there, so neither a version nor any at all can hold."""
+    product = list_product(staff)
+    order = {"items": [{"productId": product, "quantity": 1}]}
+    bodies: dict[str, Json] = {
+        "/users": {"email": f"{product}@example.com", "password": PASSWORD, "name": "Not yet"},
+        "/products": {"sku": f"NO-{product}", "name": "Tea", "price": TOTAL, "stock": None},
+        "/orders": order,
+        f"/users/{staff.id}/orders": order,
+    }
+    for path, body in bodies.items():
+        error = refused(staff.ask("POST", path, body, If_Match=version), 412, "PRECONDITION_FAILED")
+        assert "details" not in error
+        assert staff.ask("POST", path, body).status_code == 201

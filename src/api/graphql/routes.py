@@ -91,7 +91,7 @@ ANSWERED = ResponseSpec(
 )
 
 
-PAGE = ResponseSpec(str, generate_examples=False, description="HTML.", media_type="text/html")
+PAGE = ResponseSpec(str, generate_examples=False, description="A page.", media_type="text/html")
 
 
 @dataclass
@@ -106,10 +106,10 @@ class Asked(operation([*CONSISTENCY], [])):  # type: ignore[misc]  # a class tha
         answers["400"].content[MEDIA_TYPE] = answers["200"].content["application/json"]
 
 
-def graphql(*, development: bool) -> list[HTTPRouteHandler]:
-    """Return the routes; the schema can be asked for, and tried, in development alone."""
-    schema = schema_with(introspection=development)
-    pages = [page(*one) for one in PAGES] if development else []
+def graphql(*, told: bool) -> list[HTTPRouteHandler]:
+    """Return the routes; only if it is `told` can the schema be asked for, and tried on a page."""
+    schema = schema_with(introspection=told)
+    pages = [page(*one) for one in PAGES] if told else []
     return [asking_route(schema), *pages]
 
 
@@ -187,6 +187,7 @@ def page(path: str, name: str, media_type: str) -> HTTPRouteHandler:
         name=f"{PATH} {name}",
         operation_id="showExplorer",
         summary="A page to ask in GraphQL, in development",
+        description="Show the schema, take a question and show its answer.",
         tags=[TAG],
         responses={200: PAGE},
     )

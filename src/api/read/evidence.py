@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.types import AnyCallable
 
@@ -19,6 +18,7 @@ from api.read.values import Value, whole
 from api.read.views import operation, parameter
 from api.request import ApiRequest
 from api.routes import NO_LINKS, V1, route
+from api.successes import success
 from domain.refusal import Detail, NotFound
 from event_store.evidence.heads import head_in
 from event_store.evidence.proofs import ConsistencyProof, InclusionProof, encoded
@@ -65,7 +65,6 @@ def evidence_route(  # noqa: PLR0913 - what a client must know of a route, each 
     links: Links = NO_LINKS,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route of the evidence with its query parameters, all of them needed."""
-    shown = ResponseSpec(Success[view], generate_examples=False, description="What was asked for.")  # type: ignore[valid-type]  # made here, for the document alone
     parameters = [parameter(*one, values) for one in values.items()]
     documented: type[Operation] = operation(parameters, [])
     return route(
@@ -76,7 +75,7 @@ def evidence_route(  # noqa: PLR0913 - what a client must know of a route, each 
         tag=TAG,
         refusals=["UNAVAILABLE", "NOT_FOUND"],
         query=values,
-        answers={200: shown},
+        answers={200: success(Success[view])},  # type: ignore[valid-type]  # for the document alone
         operation=documented,
         links=links,
     )

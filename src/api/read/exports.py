@@ -56,7 +56,8 @@ def export_route(
             content = {one: OpenAPIMediaType(schema=FILE) for one in media_types}
             (self.responses or {})["200"].content = content
 
-    answer = ResponseSpec(str, generate_examples=False, description="The file.")
+    told = "A file with an entry for each event, the oldest first, under the head that is named."
+    answer = ResponseSpec(str, generate_examples=False, description=told)
     return route(
         "GET",
         f"{V1}/audit/{path}",

@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter
@@ -27,6 +26,7 @@ from api.read.values import Value, choice, identity, instant, text, whole
 from api.read.views import operation, parameter
 from api.request import ApiRequest
 from api.routes import NO_LINKS, V1, route
+from api.successes import success
 from domain.refusal import Detail, NotFound
 from event_store.history.accesses import KINDS, Accesses, Noted
 from event_store.history.differences import Change, changes
@@ -112,7 +112,7 @@ def history_route(  # noqa: PLR0913 - what a client must know of a route, each b
         tag=TAG,
         refusals=["UNAVAILABLE", "NOT_FOUND"],
         query=taken,
-        answers={200: ResponseSpec(shape, generate_examples=False, description="What was asked.")},
+        answers={200: success(shape)},
         operation=operation(documented, []),
         links=links,
     )

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 from litestar.types import AnyCallable
 from psycopg import Connection
@@ -21,6 +20,7 @@ from api.read.camel import camelled, twin
 from api.read.operator_pages import PAGED, PAGES, check_number, listed, page_of, shown
 from api.request import ApiRequest
 from api.routes import NO_LINKS, V1, camel, route
+from api.successes import success
 from domain.refusal import NotFound
 from projections import operations
 from projections.failures import Failure, FailureDetail, failure, failures
@@ -112,7 +112,6 @@ def one_of(
     path: str, view: type[msgspec.Struct], summary: str, links: Links = NO_LINKS
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route that shows one thing."""
-    found = ResponseSpec(Success[view], generate_examples=False, description="What was found.")  # type: ignore[valid-type]  # made for the document
     refusals = ["NOT_FOUND", "UNAVAILABLE"]
     return route(
         "GET",
@@ -121,7 +120,7 @@ def one_of(
         summary=summary,
         tag=TAG,
         refusals=refusals,
-        answers={200: found},
+        answers={200: success(Success[view])},  # type: ignore[valid-type]  # made for the document
         links=links,
     )
 
@@ -130,7 +129,6 @@ def list_of(
     path: str, view: type[msgspec.Struct], summary: str, links: Links = NO_LINKS
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a route that shows a list, page by page."""
-    page = ResponseSpec(Page[view], generate_examples=False, description="A page of the list.")  # type: ignore[valid-type]  # made for the document
     return route(
         "GET",
         path,
@@ -139,7 +137,7 @@ def list_of(
         tag=TAG,
         refusals=["NOT_FOUND", "UNAVAILABLE"],
         query=PAGES,
-        answers={200: page},
+        answers={200: success(Page[view])},  # type: ignore[valid-type]  # made for the document
         operation=PAGED,
         links=links,
     )

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
 from api.envelope import Answer, Page, Success, meta
@@ -17,6 +16,7 @@ from api.links import links_to
 from api.read.operator_pages import PAGED, PAGES, check_number, listed, page_of, shown
 from api.request import ApiRequest
 from api.routes import V1, route
+from api.successes import success
 from domain.refusal import NotFound
 
 TAG = "Reactions"
@@ -104,11 +104,6 @@ class Desk(Protocol):
         """Return a decision about a reaction; `NotFound`."""
 
 
-def answer_with(kind: Any) -> dict[int, ResponseSpec]:
-    """Document an answer."""
-    return {200: ResponseSpec(kind, generate_examples=False, description="What was asked for.")}
-
-
 @route(
     "GET",
     f"{V1}/reactions",
@@ -116,7 +111,7 @@ def answer_with(kind: Any) -> dict[int, ResponseSpec]:
     summary="List the reactions and how they stand",
     tag=TAG,
     refusals=["UNAVAILABLE"],
-    answers=answer_with(Success[list[ReactionView]]),
+    answers={200: success(Success[list[ReactionView]])},
     links=links_to(
         "showReaction",
         "listFailures",
@@ -139,7 +134,7 @@ async def list_reactions(request: ApiRequest, reaction_desk: NamedDependency[Any
     summary="Show a reaction",
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
-    answers=answer_with(Success[ReactionView]),
+    answers={200: success(Success[ReactionView])},
     links=links_to("listFailures", "listDecisions", "retryAll", reaction=IN_PATH),
 )
 async def show_reaction(
@@ -162,7 +157,7 @@ async def show_reaction(
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
     query=PAGES,
-    answers=answer_with(Page[ReactionFailureView]),
+    answers={200: success(Page[ReactionFailureView])},
     operation=PAGED,
     links=links_to(*OF_FAILURES, reaction=IN_PATH, position="$response.body#/data/0/position"),
 )
@@ -183,7 +178,7 @@ async def list_failures(
     summary="Show an event for which a reaction failed",
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
-    answers=answer_with(Success[ReactionFailureView]),
+    answers={200: success(Success[ReactionFailureView])},
 )
 async def show_failure(
     request: ApiRequest,
@@ -206,7 +201,7 @@ async def show_failure(
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
     query=PAGES,
-    answers=answer_with(Page[ReactionOperationView]),
+    answers={200: success(Page[ReactionOperationView])},
     links=links_to(
         "showDecision", reaction=IN_PATH, operation_id="$response.body#/data/0/operationId"
     ),
@@ -229,7 +224,7 @@ async def list_decisions(
     summary="Follow what was decided about a reaction",
     tag=TAG,
     refusals=["UNAVAILABLE", "NOT_FOUND"],
-    answers=answer_with(Success[ReactionOperationView]),
+    answers={200: success(Success[ReactionOperationView])},
 )
 async def show_decision(
     request: ApiRequest,

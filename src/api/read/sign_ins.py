@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 
 from api.envelope import Answer, CursorPagination, Stretch, meta
 from api.guards import AUDITOR
@@ -16,6 +15,7 @@ from api.read.values import Value, choice, cursor, identity, instant, text, whol
 from api.read.views import operation, parameter
 from api.request import ApiRequest
 from api.routes import V1, route
+from api.successes import success
 from event_store.sign_in_records import KINDS, SignIn, SignInQuery
 from event_store.trail import Trail
 
@@ -45,11 +45,6 @@ class SignInView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     request_id: str
 
 
-SHOWN = ResponseSpec(
-    Stretch[SignInView], generate_examples=False, description="A part of the list, newest first."
-)
-
-
 @route(
     "GET",
     f"{V1}/audit/sign-ins",
@@ -58,7 +53,7 @@ SHOWN = ResponseSpec(
     tag="Audit",
     refusals=["UNAVAILABLE"],
     query=VALUES,
-    answers={200: SHOWN},
+    answers={200: success(Stretch[SignInView])},
     operation=operation([parameter(*one, ()) for one in VALUES.items()], []),
     links={
         **links_to("showUser", user_id="$response.body#/data/0/userId"),

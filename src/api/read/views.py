@@ -16,6 +16,7 @@ from api.guards import Who
 from api.links import Links
 from api.read.values import Value
 from api.routes import NO_LINKS, route
+from api.successes import success
 from projections.past_lists import Underway
 
 POSITION = OpenAPIHeader(
@@ -119,10 +120,7 @@ def list_route(  # noqa: PLR0913 - what a client must know of a list, each by it
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare a list of views with its query parameters; in stretches if it takes a cursor."""
     shape: Any = Stretch if "cursor" in values else Page
-    page = ResponseSpec(
-        shape[partly(view)], generate_examples=False, description="A part of the list."
-    )
-    answers = {200: page, **({202: TO_BE_MADE} if "asOf" in values else {})}
+    answers = {200: success(shape[partly(view)]), **({202: TO_BE_MADE} if "asOf" in values else {})}
     return route(
         "GET",
         path,
@@ -153,11 +151,7 @@ def single_route(  # noqa: PLR0913 - what a client must know of a resource, each
     succeeded: bool = False,
 ) -> Callable[[AnyCallable], HTTPRouteHandler]:
     """Declare one resource, which has a version and may be asked for only if that is new."""
-    found = ResponseSpec(
-        Success[partly(view)],  # type: ignore[misc,arg-type]  # made here, for the document alone
-        generate_examples=False,
-        description="The resource.",
-    )
+    found = success(Success[partly(view)])  # type: ignore[misc]  # made here, for the document alone
     given = (parameter(*one, ()) for one in values.items())
     parameters = [*given, IF_NONE_MATCH, IF_MATCH, *CONSISTENCY]
     return route(

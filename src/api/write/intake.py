@@ -11,7 +11,7 @@ from api.request import ApiRequest
 from api.write.idempotency import HEADER, Memory, anonymous_caller
 from commands.execution import Execute, Handler, execute
 from commands.receipts import Answer, Receipt
-from commands.work import Asker, Tools
+from commands.work import Asker, IfMatch, Tools
 from event_store.sign_ins import Origin
 
 NOBODY = "anonymous"
@@ -45,8 +45,12 @@ class Intake(msgspec.Struct, frozen=True):
     async def take_secretly(
         self, request: ApiRequest, handler: Handler[Command, Answer], command: Command
     ) -> Receipt[Answer]:
-        """Carry out a command whose answer is a secret: it is never stored, whatever the key."""
-        return await self.execute(self.tools, asker_of(request), handler, command)
+        """Carry out a command whose answer is a secret: it is never stored, whatever the key.
+
+        Nor is `If-Match` looked at: a session is shown nowhere, so nobody has a version of it.
+        """
+        asker = msgspec.structs.replace(asker_of(request), if_match=None)
+        return await self.execute(self.tools, asker, handler, command)
 
 
 def asker_of(request: ApiRequest) -> Asker:
@@ -76,10 +80,12 @@ def origin_of(request: ApiRequest) -> Origin:
     )
 
 
-def expected_version(header: bytes | None) -> int | None:
-    """Return the version that If-Match demands; None: any."""
-    if header is None or header.strip() == b"*":
+def expected_version(header: bytes | None) -> IfMatch:
+    """Return the version that If-Match demands, * for any; None: it demands nothing."""
+    if header is None:
         return None
+    if header.strip() == b"*":
+        return "*"
     match = VERSION.fullmatch(header.decode("latin-1").strip())
     if match is None:
         raise MalformedRequest('If-Match must be one version in quotes, such as "3", or *.')

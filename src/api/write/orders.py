@@ -30,7 +30,7 @@ from domain.refusal import NotFound, Refusal
 TAG = "Orders"
 ORDER = f"{V1}/orders/{{order_id:str}}"
 REFUSALS = ("NOT_FOUND", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
-PLACING = ("OUT_OF_STOCK", "INVALID_STATE", "VERSION_CONFLICT")
+PLACING = ("OUT_OF_STOCK", "INVALID_STATE", "VERSION_CONFLICT", "PRECONDITION_FAILED")
 
 # What an order may come to, from wherever it is.
 OF_ORDER = {**links_to_view("showOrder", order_id=ID), **links_to("createNote", order_id=ID)}

@@ -95,7 +95,7 @@ class StockAdjusted(msgspec.Struct, frozen=True, rename="camel"):
     summary="List a product",
     tag=TAG,
     status=201,
-    refusals=["SKU_TAKEN"],
+    refusals=["SKU_TAKEN", "PRECONDITION_FAILED"],
     links=OF_PRODUCT,
 )
 async def create_product(

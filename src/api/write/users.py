@@ -90,7 +90,7 @@ class RoleChange(Body, frozen=True):
     summary="Register",
     tag=TAG,
     status=201,
-    refusals=["EMAIL_TAKEN"],
+    refusals=["EMAIL_TAKEN", "PRECONDITION_FAILED"],
     links=OF_USER,
 )
 async def register(

@@ -68,7 +68,7 @@ def new_app(
         handlers=[
             *write.HANDLERS,
             *read.HANDLERS,
-            *graphql(development=development),
+            *graphql(told=development),
             *health({}, {}),
         ],
         tokens=tokens,

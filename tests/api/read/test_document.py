@@ -7,6 +7,9 @@ import jsonschema_rs
 import pytest
 
 from api import read
+from api.errors import STATUSES
+from api.examples import SENTENCES
+from api.graphql.routes import MEDIA_TYPE as GRAPHQL_ANSWER
 from api.versions import referred
 from event_store.history.formats import MEDIA_TYPES
 from tests.api.conftest import Client
@@ -128,11 +131,42 @@ def bodies(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, 
                     yield path, method, where, content
 
 
-def test_an_error_has_an_example_of_each_of_its_codes(document: dict[str, Any]) -> None:
-    conflict = document["paths"]["/api/v1/orders"]["post"]["responses"]["409"]
-    assert set(conflict["content"]) == {"application/json", "application/problem+json"}
-    for content in conflict["content"].values():
-        assert set(content["examples"]) == set(conflict["description"].split(", "))
+def test_an_error_has_an_example_of_each_of_its_codes(
+    document: dict[str, Any], second: dict[str, Any]
+) -> None:
+    count = 0
+    for where, operation in operations(document, second):
+        for status, answer in operation["responses"].items():
+            if status < "400":
+                continue
+            forms = set(answer["content"]) - {GRAPHQL_ANSWER}
+            assert forms == {"application/json", "application/problem+json"}, (where, status)
+            for form in forms:
+                examples = answer["content"][form]["examples"]
+                assert set(examples) == set(answer["description"].split(", ")), (where, status)
+                count += len(examples)
+    assert count > 1_000
+    assert STATUSES.keys() - SENTENCES.keys() == {"METHOD_NOT_ALLOWED"}, "of no operation"
+
+
+def test_every_operation_says_what_it_does_and_what_comes_back(
+    document: dict[str, Any], second: dict[str, Any]
+) -> None:
+    for where, operation in operations(document, second):
+        assert operation["summary"], where
+        assert operation["description"].endswith("."), where
+        for status, answer in operation["responses"].items():
+            if status < "400":
+                assert answer["description"].endswith("."), (where, status)
+                assert not answer["description"].startswith(("Request ", "Document ")), where
+
+
+def operations(*documents: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every operation with where it is."""
+    for document in documents:
+        for path, found in document["paths"].items():
+            for method, operation in found.items():
+                yield f"{method.upper()} {path}", operation
 
 
 def test_limits_and_choices_are_said(document: dict[str, Any]) -> None:
