@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from redis import Redis
 
 from api.application import create_app
 from api.limiter import Limit, Limiter
@@ -35,6 +36,7 @@ from tests.api.conftest import (
 )
 
 LIMIT = FailureLimit(5, timedelta(minutes=15))
+MOST_REQUESTS = 10_000
 
 
 def guarded_app(database_url: str, redis_url: str) -> Litestar:
@@ -46,7 +48,7 @@ def guarded_app(database_url: str, redis_url: str) -> Litestar:
         revocations=Revocations(database_url),
         provided={"intake": new_intake(tools)},
         exception_handlers=EXCEPTION_HANDLERS,
-        limiter=Limiter(redis_url, Limit(10_000, 900)),
+        limiter=Limiter(redis_url, Limit(MOST_REQUESTS, 900)),
         lifespan=[recorded(records), opened(tools)],
     )
 
@@ -102,6 +104,26 @@ def test_a_lock_says_when_to_come_again_and_not_whether_the_password_was_right(
         assert '"login";q=5;w=900' in answer.headers["ratelimit-policy"]
         assert answer.headers["ratelimit-remaining"] == "0"
         assert answer.headers.get_list("ratelimit-reset") == [str(wait)]
+
+
+def test_a_lock_outlasts_all_that_redis_holds(client: Client, redis_url: str) -> None:
+    """F31: it is in Postgres; how often somebody asked is in Redis, and is forgotten there."""
+    person = register(client)
+    for _ in range(5):
+        refused(log_in(client, person.email, "wrong password"), 401, "INVALID_CREDENTIALS")
+    before = log_in(client, person.email, PASSWORD)
+    with closing(Redis.from_url(redis_url)) as redis:
+        redis.flushall()
+    answer = log_in(client, person.email, PASSWORD)
+    assert refused(answer, 429, "RATE_LIMITED")["message"].startswith("Too many sign-ins failed")
+    assert asked(before) > asked(answer) == 1
+
+
+def asked(answer: Any) -> int:
+    """Return how many requests are counted so far of whoever asks."""
+    found = re.search(r'"default";r=(\d+);', answer.headers["ratelimit"])
+    assert found is not None
+    return MOST_REQUESTS - int(found[1])
 
 
 def test_unknown_and_known_addresses_are_answered_the_same(client: Client) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ CONNECTIONS = """
 select count(*) from pg_stat_activity
  where datname = current_database() and application_name = 'daybook live'
 """
+
+ALL_CONNECTIONS = "select count(*) from pg_stat_activity where datname = current_database()"
+RESET = struct.pack("ii", 1, 0)
 
 
 class Line:
@@ -126,6 +130,7 @@ def test_streams_on_the_shipped_server(
     with serving(environment, tmp_path / "first.log") as server:
         groups = range(-(-CLIENTS // MOST_OF_ONE_USER))
         tokens = [server.staff(f"staff-{number}") for number in groups]
+        before = rows(database_url, ALL_CONNECTIONS)[0][0]
         lines = [Line(server.port, tokens[n // MOST_OF_ONE_USER]) for n in range(CLIENTS)]
         stays = Line(server.port, server.token)
         assert server.streams == CLIENTS + 1
@@ -135,9 +140,12 @@ def test_streams_on_the_shipped_server(
             line.until(b"ALL-HEAR")
             assert len(line.ids) == 1
 
-        for line in lines:
+        for number, line in enumerate(lines):
+            if number % 2:  # every other one is cut off: by a reset, not by an end
+                line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             line.socket.close()
         wait_until(lambda: server.streams == 1, 5)
+        assert rows(database_url, ALL_CONNECTIONS)[0][0] <= before + 2
 
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)

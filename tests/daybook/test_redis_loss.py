@@ -15,6 +15,7 @@ from reactions.event_stream import KEY
 from tests.commands.given import registered, working_on
 from tests.daybook.test_worker import working
 from tests.event_store.given import rows
+from tests.reactions.post_office import PostOffice
 from tests.valkey import Valkey, until
 
 pytestmark = pytest.mark.xdist_group("worker")
@@ -32,23 +33,26 @@ def test_neither_a_flush_nor_a_restart_with_a_full_queue_loses_or_doubles_anythi
     database_url: str, valkey: Valkey, tmp_path: Path
 ) -> None:
     """F31 and F32: views, mails (one each) and integration events are as if nothing had been."""
-    mails = tmp_path / "var" / "mail"
+    post_office = PostOffice()
+    post_office.open()
     valkey.start()
     try:
-        with working(database_url, valkey.url, tmp_path / "log"):
+        with working(database_url, valkey.url, tmp_path / "log", smtp_url=post_office.url):
             register(database_url, 5)
-            until(all_there(database_url, valkey, mails, 5), 30)
+            until(all_there(database_url, valkey, post_office, 5), 30)
             valkey.client.flushall()
             register(database_url, 5)
-            until(all_there(database_url, valkey, mails, 10), 30)
+            until(all_there(database_url, valkey, post_office, 10), 30)
             fill(valkey)
             valkey.stop()
             register(database_url, 5)
             valkey.start()
-            until(all_there(database_url, valkey, mails, 15), 30)
+            until(all_there(database_url, valkey, post_office, 15), 30)
     finally:
         valkey.stop()
         valkey.client.close()
+        post_office.shut()
+    assert len(set(post_office.recipients)) == len(post_office.recipients) == 15
     assert rows(database_url, "select count(*) from reaction_failures") == [(0,)]
 
 
@@ -77,14 +81,16 @@ def register(database_url: str, count: int) -> None:
     asyncio.run(all_of_them())
 
 
-def all_there(database_url: str, valkey: Valkey, mails: Path, count: int) -> Callable[[], bool]:
+def all_there(
+    database_url: str, valkey: Valkey, post_office: PostOffice, count: int
+) -> Callable[[], bool]:
     """Return what tells whether so many accounts have a row, one mail, and their event."""
 
     def told() -> bool:
         time.sleep(0.1)
         return (
             rows(database_url, USERS) == [(count,)]
-            and len(list(mails.glob("*.eml"))) == count
+            and len(post_office.recipients) == count
             and valkey.client.xlen(KEY) == count
         )
 

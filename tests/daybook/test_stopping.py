@@ -66,6 +66,7 @@ def test_told_to_stop_under_load_it_is_not_ready_and_answers_what_it_took(
         for one in people:
             one.join()
     assert [one for at, one in ready if one == 200 and at > NOTICED_SECONDS] == []
+    assert 503 in {one for _, one in ready}
     assert set(answers) <= {201, "ConnectError", "RemoteProtocolError", "ReadError"}
     assert rows(database_url, REGISTERED)[0][0] == answers[201]
     assert seconds < 10

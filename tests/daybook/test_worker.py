@@ -68,7 +68,9 @@ def shop(server_url: str, template_database: str) -> Iterator[str]:
 
 
 @contextmanager
-def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") -> Iterator[Path]:
+def working(
+    database_url: str, redis_url: str, log: Path, broker_url: str = "", smtp_url: str = ""
+) -> Iterator[Path]:
     """Run a worker process for the length of a block; give the file that it logs to."""
     environment = {name: value for name, value in os.environ.items() if "DAYBOOK" not in name}
     environment |= {"DAYBOOK_DATABASE_URL": database_url, "DAYBOOK_REDIS_URL": redis_url}
@@ -76,6 +78,7 @@ def working(database_url: str, redis_url: str, log: Path, broker_url: str = "") 
         "dramatiq_worker_timeout": WORKER_TIMEOUT,
         "DAYBOOK_DATA_DIR": f"{log.parent}/var",
         "DAYBOOK_BROKER_URL": broker_url,
+        "DAYBOOK_SMTP_URL": smtp_url,
         "DAYBOOK_MASTER_KEY": MASTER_KEY,
     }
     before = set(rows(database_url, WORKING))
@@ -240,26 +243,28 @@ def test_a_worker_starts_without_redis(shop: str, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_told_to_stop_finishes_and_gives_back_what_it_holds(
-    database_url: str, redis_url: str, tmp_path: Path
+    database_url: str, valkey: Valkey, tmp_path: Path
 ) -> None:
-    """Under load: or its colleagues would take it for one that died of an event."""
+    """Under load: or its colleagues would take it for one that died of an event (F3)."""
     selling = threading.Event()
     selling.set()
 
     def sell_on() -> None:
         while selling.is_set():
-            sold(database_url, *(uuid4().hex for _ in range(50)))
+            sold(database_url, *(uuid4().hex for _ in range(50)), tell=herald.tell)
 
     load = threading.Thread(target=sell_on)
-    with looking(database_url) as see:
-        with working(database_url, redis_url, tmp_path / "log"):
+    with looking(database_url) as see, heralding(valkey.url) as herald:
+        with working(database_url, valkey.url, tmp_path / "log"):
             load.start()
-            see(sold(database_url, "UNDER-LOAD")[0], 5)
+            see(sold(database_url, "UNDER-LOAD", tell=herald.tell)[0], 5)
             stopped_at = time.monotonic()
         seconds = time.monotonic() - stopped_at
         selling.clear()
         load.join()
     assert seconds < 10
+    # Whatever it had been given and not dealt with is back in the queue, for anybody.
+    assert valkey.client.keys("daybook:__acks__.*") == []
     with connect(database_url, name="test") as connection:
         found = partitions(connection)
         assert workers(connection) == []

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg import errors
 
 from domain import product
 from event_store.connections import connect
@@ -166,24 +165,48 @@ def test_a_value_that_postgres_cannot_hold_is_found_among_its_neighbours(
         assert len(stored(connection, orders.ORDERS)) == 60
 
 
-@pytest.mark.parametrize(("times", "parked"), [(3, 0), (10_000, 1)])
-def test_a_transient_fault_is_tried_again_and_parked_only_if_it_stays(
-    database_url: str, times: int, parked: int
+# Postgres itself ends what writes the third order, so many times, as one of two in a deadlock.
+COLLIDING = """
+create sequence collisions;
+create function collide() returns trigger language plpgsql as $$
+begin
+    if new.id = '{third}' and nextval('collisions') <= {times} then
+        raise exception 'another is in the way' using errcode = '{code}';
+    end if;
+    return new;
+end $$;
+create trigger collide before insert on orders_v1 for each row execute function collide();
+grant usage on sequence collisions to public
+"""
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization"])
+@pytest.mark.parametrize(("times", "parked"), [(4, 0), (1_000, 1)], ids=["passes", "stays"])
+def test_a_collision_is_tried_five_times_with_growing_pauses_and_then_parked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, code: str, times: int, parked: int
 ) -> None:
-    append(database_url, many_orders(4))
-    left = [times]
-
-    def fold(rows: Rows, recorded: Recorded) -> None:
-        if recorded.position == 3 and left[0]:
-            left[0] -= 1
-            raise errors.DeadlockDetected("deadlock detected")
-        orders.fold(rows, recorded)
-
-    colliding = replace(orders.PROJECTION, fold=fold)
+    pauses: list[float] = []
+    monkeypatch.setattr("projections.engine.time.sleep", pauses.append)
+    append(database_url, story := many_orders(4))
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(COLLIDING.format(third=story[2][0], times=times, code=code).encode())
     with connect(database_url, name="test") as connection:
-        assert catch_up(connection, colliding, Pages([colliding])) == 4
-        assert len(failures(connection)) == parked
+        assert catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION])) == 4
+        found = failures(connection)
+        assert len(found) == parked
         assert len(stored(connection, orders.ORDERS)) == 4 - parked
+        first = pauses[:4]
+        assert [0.5 <= pause / (0.05 * 2**n) <= 1.5 for n, pause in enumerate(first)] == [True] * 4
+        if not parked:
+            assert pauses == first
+            return
+        # The others are written without it, and tried as often each time that it is among them.
+        assert found[0].position == 3
+        assert "another is in the way" in failure(connection, "orders", found[0].key).traceback
+        with psycopg.connect(database_url, autocommit=True) as owner:
+            owner.execute("drop trigger collide on orders_v1")
+        assert retry(connection, orders.PROJECTION).waiting == 0
+        assert len(stored(connection, orders.ORDERS)) == 4
 
 
 # A worker that an event kills, as a fault in C code or a lack of memory would.

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +18,14 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store.connections import connect
+from event_store.records import Recorded
 from projections import orders
+from projections import pages as pages_of_the_log
 from projections.engine import post_held, post_page
 from projections.leases import Crew, LeaseLost, joined
 from projections.pages import Pages
 from projections.pausing import pause, resume
-from projections.projection import PARTITIONS
+from projections.projection import PARTITIONS, Rows
 from projections.status import partitions, statuses, workers
 from tests.projections.given import append, everything, many_orders, position_of, post, stored
 
@@ -63,6 +67,42 @@ def test_workers_take_equal_shares_and_together_they_post_everything(database_ur
         one.beat(first)
         assert held(one) == [0, 1, 2, 3]
         assert {one.holder for one in partitions(first, "orders")} == {one.worker}
+
+
+def test_two_workers_fold_at_the_same_time_and_none_what_the_other_folds(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a second one adds to what the first gets done, and takes nothing from it."""
+    monkeypatch.setattr(pages_of_the_log, "PAGE", 10)
+    append(database_url, many_orders(40))
+    both_inside = threading.Barrier(2, timeout=20)
+    folded: Counter[int] = Counter()
+    folded_by: dict[int, set[int]] = {}
+
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        mine = folded_by.setdefault(threading.get_ident(), set())
+        if not mine:
+            both_inside.wait()
+        mine.add(recorded.position)
+        folded[recorded.position] += 1
+        orders.fold(rows, recorded)
+
+    slow = replace(ORDERS, fold=fold)
+    with worker(database_url) as (first, one), worker(database_url) as (second, other):
+        one.beat(first)
+        other.beat(second)
+        posting = [
+            threading.Thread(target=post_held, args=[at, slow, crew, Pages([slow])])
+            for at, crew in ((first, one), (second, other))
+        ]
+        for thread in posting:
+            thread.start()
+        for thread in posting:
+            thread.join(30)
+    assert position_of(database_url, ORDERS) == 40
+    assert folded == Counter(range(1, 41))
+    assert min(map(len, folded_by.values())) > 10
+    assert len(everything(database_url)["orders_v1"]) == 40
 
 
 def test_what_a_dead_worker_held_is_taken_at_once(database_url: str) -> None:
