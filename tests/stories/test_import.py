@@ -1,8 +1,13 @@
-"""A year of a real retailer's orders: killed in the middle, imported again, recounted, rebuilt."""
+"""A real retailer's orders: killed in the middle, imported again, recounted, rebuilt.
 
+Four months of them, which takes a minute; the whole year with DAYBOOK_RETAIL_LINES=541909.
+"""
+
+import gzip
 import json
 import os
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +26,7 @@ FILE = Path(
     os.environ.get("DAYBOOK_RETAIL_DATA")
     or Path(__file__).parents[3] / "shared" / "data" / "online-retail.csv.gz"
 )
+LINES = int(os.environ.get("DAYBOOK_RETAIL_LINES", "120000"))
 CHECKSUM = sql.SQL("select md5(string_agg(t::text, '\n' order by t::text)) from {} t")
 needs_file = pytest.mark.skipif(
     not FILE.exists(), reason=f"the retailer's file is not at {FILE} (or DAYBOOK_RETAIL_DATA)"
@@ -87,19 +93,29 @@ def check_views(admin: httpx.Client, counted: Recount) -> None:
         assert order["total"]["amount"] == str(counted.totals[order["reference"]])
 
 
+@pytest.fixture(scope="module")
+def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a file of the header and the first lines of the retailer's."""
+    path: Path = tmp_path_factory.mktemp("retail") / "beginning.csv.gz"
+    with gzip.open(FILE, "rb") as whole, gzip.open(path, "wb", compresslevel=1) as part:
+        part.writelines(islice(whole, LINES + 1))
+    return path
+
+
 @needs_file
-def test_a_year_of_orders_survives_kills_and_agrees_with_a_recount() -> None:
-    counted = recount(FILE)
+def test_imported_orders_survive_kills_and_agree_with_a_recount(beginning: Path) -> None:
+    counted = recount(beginning)
     with running_daybook() as daybook:
-        importing = daybook.popen("import", "orders", str(FILE))
+        importing = daybook.popen("import", "orders", str(beginning))
         for victim in (r"daybook\.worker", r"daybook serve", r"postgres -D"):
             time.sleep(1.5)
             daybook.kill(victim)
+        assert importing.poll() is None, "the import was over before it could be killed"
         importing.kill()
         importing.wait()
         wait_until(lambda: ready(daybook), 60)
 
-        again = daybook.run("import", "orders", str(FILE), "--json")
+        again = daybook.run("import", "orders", str(beginning), "--json")
         assert again.returncode == 0, again.stderr
         result = json.loads(again.stdout)
         assert result["lines read"] == counted.read
@@ -117,7 +133,7 @@ def test_a_year_of_orders_survives_kills_and_agrees_with_a_recount() -> None:
         assert checksums(database_of(daybook)) == before
         check_views(admin, counted)
 
-        third = json.loads(daybook.run("import", "orders", str(FILE), "--json").stdout)
+        third = json.loads(daybook.run("import", "orders", str(beginning), "--json").stdout)
         assert (third["orders new"], third["customers new"], third["products new"]) == (0, 0, 0)
         assert checksums(database_of(daybook)) == before
 
