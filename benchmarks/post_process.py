@@ -56,8 +56,9 @@ def build(url: str, name: str) -> None:
 
 if __name__ == "__main__":
     configure_logs()
-    garbage.look_rarely()
     if sys.argv[1] == "build":
+        garbage.look_rarely(garbage.OF_STRETCHES)
         build(*sys.argv[2:4])
     else:
+        garbage.look_rarely()
         post(sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -77,7 +77,7 @@ def main() -> None:
     """Build until there has been nothing to do for some seconds."""
     configure_logs()
     os.nice(NICE)
-    garbage.look_rarely()
+    garbage.look_rarely(garbage.OF_STRETCHES)
     end_with_parent()
     keys = keyring(Settings.from_environment(os.environ))
     quiet_since = time.monotonic()

@@ -6,6 +6,8 @@ import gc
 THRESHOLDS = (10_000, 20, 20)
 # Pages of events are many objects and no cycles: to look as often as usual is a tenth of a fold.
 OF_PAGES = (50_000, 20, 50)
+# A builder has whole stretches in its memory, which a look walks through in vain: a tenth as well.
+OF_STRETCHES = (500_000, 20, 50)
 
 
 def settle() -> None:
@@ -19,6 +21,6 @@ def settle() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def look_rarely() -> None:
-    """Look for cycles as seldom as a process may that goes through pages of the log."""
-    gc.set_threshold(*OF_PAGES)
+def look_rarely(thresholds: tuple[int, int, int] = OF_PAGES) -> None:
+    """Look for cycles as seldom as a process may that goes through the log."""
+    gc.set_threshold(*thresholds)

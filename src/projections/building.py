@@ -23,6 +23,7 @@ from projections.folding import Planned, plan
 from projections.jobs import is_striped
 from projections.leases import Lease, LeaseLost
 from projections.projection import (
+    EVERY_PARTITION,
     PARTITIONS,
     OwnRow,
     Projection,
@@ -65,6 +66,7 @@ class Builder:
         self._share = share_of(self._held) if isinstance(projection.needs, OwnRow) else None
         # What is not read by its share is folded for rows that others hold, too.
         self._reads_others = len(self._held) < PARTITIONS and self._share is None
+        self._to_plan_for = self._held if self._share is None else EVERY_PARTITION
         self._built = BuiltRows(projection, "building", afresh=not group[0].position)
 
     @property
@@ -92,7 +94,7 @@ class Builder:
         upto, items = reading.page_from(
             connection, after, target, self._names, PAGE, self._keys, self._share
         )
-        planned, simple = plan(self._projection, self._held, items)
+        planned, simple = plan(self._projection, self._to_plan_for, items)
         if not simple:
             self._stumble(planned)
         self._built.load(connection, planned)

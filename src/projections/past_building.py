@@ -31,10 +31,8 @@ from projections.pasts import (
     take,
     unfinished,
 )
-from projections.projection import PARTITIONS, Projection
+from projections.projection import EVERY_PARTITION, PARTITIONS, Projection
 from projections.sums_sql import Addition, add_up
-
-EVERY_PARTITION = frozenset(range(PARTITIONS))
 
 log = structlog.get_logger(__name__)
 

@@ -16,6 +16,7 @@ from projections.rows import Key, Place, Row, Rows, key_columns, key_of
 from projections.sums import Sums
 
 __all__ = [
+    "EVERY_PARTITION",
     "PARTITIONS",
     "Key",
     "OwnRow",
@@ -33,6 +34,7 @@ __all__ = [
 
 # As many workers can share the posting of one view; a migration makes as many checkpoints.
 PARTITIONS = 4
+EVERY_PARTITION = frozenset(range(PARTITIONS))
 
 
 @dataclass(frozen=True)

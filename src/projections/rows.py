@@ -1,9 +1,10 @@
 """Rows of read tables in memory: what folds look at and change."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table
@@ -110,4 +111,11 @@ def key_columns(table: Table) -> tuple[str, ...]:
 
 def key_of(table: Table, row: Row) -> Key:
     """Return the primary key of a row."""
-    return tuple([row[name] for name in key_columns(table)])
+    return key_getter(table)(row)
+
+
+@cache
+def key_getter(table: Table) -> Callable[[Row], Key]:
+    """Return what takes the primary key out of a row, as is done for every event."""
+    first, *others = key_columns(table)
+    return itemgetter(first, *others) if others else lambda row: (row[first],)
