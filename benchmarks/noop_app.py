@@ -18,6 +18,7 @@ from api.guards import ANYONE, BUYERS
 from api.read.answers import ViewAnswer, single
 from api.request import ApiRequest
 from api.routes import V1, route
+from api.successes import success
 from api.write.idempotency import HEADER
 from api.write.intake import Intake, asker_of
 from api.write.orders import NewOrder, OrderPlaced, placed
@@ -69,7 +70,14 @@ async def create_no_order(
     )
 
 
-@route("GET", NOTHING, who=ANYONE, summary="Show nothing", tag="Benchmark")
+@route(
+    "GET",
+    NOTHING,
+    who=ANYONE,
+    summary="Show nothing",
+    tag="Benchmark",
+    answers={200: success(Success[ProductView])},
+)
 async def show_nothing(request: ApiRequest) -> ViewAnswer:
     """Answer as if a product had been read."""
     return single(request, PRODUCT, None, version=1, position=1)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from domain import order, session, user
 from domain.personal import FORGOTTEN
 from event_store.records import Recorded
+from projections.addresses import has_in_address
 from projections.amounts import MoneyView, plain_digits
 from projections.listing import Listing, as_is, containing
 from projections.projection import Place, Projection, Row, Rows
@@ -267,7 +268,7 @@ LISTING = Listing(
     projection=PROJECTION,
     rows=USERS,
     filters={
-        "email": (USERS.c.email.ilike(bindparam("email")), containing),
+        "email": (has_in_address(USERS.c.email, bindparam("email", type_=Text)), containing),
         "role": (USERS.c.role == bindparam("role"), as_is),
         "status": (USERS.c.status == bindparam("status"), as_is),
     },

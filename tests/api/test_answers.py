@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 from litestar.testing import TestClient
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from api.application import create_app
 from api.envelope import pagination
@@ -31,8 +33,17 @@ def test_a_success_has_the_envelope(client: Client) -> None:
     assert TIME.fullmatch(body["meta"]["timestamp"])
     assert body["meta"]["requestId"] == answer.headers["x-request-id"]
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/nowhere", "/api/v1/users/me", "/docs"])
+def test_every_answer_says_what_a_browser_may_do_with_it(client: Client, path: str) -> None:
+    """A success, a refusal, one for lack of a token, and a page."""
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in policy
 
 
 @pytest.mark.parametrize("given", ["abc", "a.b_c-9", "x" * 128])
@@ -60,7 +71,30 @@ def test_the_router_s_own_errors_have_the_envelope(client: Client) -> None:
 
 def test_authenticated_answers_are_not_stored(client: Client, customer: Person) -> None:
     assert customer.ask("POST", "/orders", {}).headers["cache-control"] == "no-store"
+    assert customer.ask("GET", "/nowhere").headers["cache-control"] == "no-store"
     assert client.get("/health/live").headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["access_token", "token", "Authorization"])
+def test_a_token_in_an_address_is_no_credential(
+    client: Client, customer: Person, name: str
+) -> None:
+    """RFC 6750, 5.3: addresses are logged and kept."""
+    answer = client.post(f"/api/v1/orders?{name}={customer.access_token}", json={})
+    refused(answer, 401, "UNAUTHENTICATED")
+
+
+def test_who_is_refused_is_in_the_log(client: Client, customer: Person) -> None:
+    """What is forbidden, and what nobody signed in for, with who, from where and which request."""
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        customer.ask("POST", "/products", {}, X_Request_ID="no-1")
+        client.post("/api/v1/products", json={}, headers={"X-Request-ID": "no-2"})
+    told = [one for one in lines if one["event"] == "request_refused"]
+    assert [(one["code"], one["user_id"], one["request_id"]) for one in told] == [
+        ("FORBIDDEN", customer.id, "no-1"),
+        ("UNAUTHENTICATED", None, "no-2"),
+    ]
+    assert all(one["address"] and one["path"] == "/api/v1/products" for one in told)
 
 
 def test_the_document_names_every_operation_once(client: Client) -> None:

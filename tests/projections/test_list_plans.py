@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from event_store.connections import connect
 from projections import list_sql, orders, products, queries, users
-from projections.list_sql import Shape, page_sql
+from projections.list_sql import Shape, expected_sql, page_sql
 from projections.listing import Listing, Page, Request, Stretch, place_of, values_of
 from projections.queries import list_rows, list_stretch
 from projections.totals import Totals
@@ -216,6 +216,34 @@ def test_nothing_is_looked_for_between_ends_that_are_the_wrong_way_round(
         assert rows_read(filled, shown, filters, "updatedAt", "desc") < 100
         found = asyncio.run(ask(filled.info.dsn, asking(filters), shown=shown))
         assert (found.rows, found.total) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["7777@example", "a17@EXAMPLE.com", "@example", "77@", "e%@x", "_"]
+)
+def test_an_address_is_found_as_by_all_of_the_text(filled: Connection[TupleRow], text: str) -> None:
+    plain = "select count(*) from users_v2 where strpos(lower(email), lower(%s)) > 0"
+    assert filled.execute(plain, [text]).fetchone() == (total_of_users(filled, text),)
+
+
+def test_a_provider_is_not_looked_for_in_the_index(filled: Connection[TupleRow]) -> None:
+    sql, constants = expected_sql(users.LISTING, ("email",))
+    looking = sql.replace("format json", "analyze, timing off, buffers, format json")
+
+    def pages(text: str) -> int:
+        values = values_of(users.LISTING, {"email": text})
+        found = filled.execute(looking.encode(), constants | values).fetchone()
+        assert found is not None
+        blocks: int = found[0][0]["Plan"]["Shared Hit Blocks"]
+        return blocks
+
+    pages("7777@")  # so that all of them are in memory
+    assert pages("7777@example.com") <= pages("7777@") + 5
+
+
+def total_of_users(connection: Connection[TupleRow], email: str) -> int:
+    asked = Request(filters={"email": email}, sort_by="email", descending=True, limit=1, offset=0)
+    return asyncio.run(ask(connection.info.dsn, asked, shown=users.LISTING)).total
 
 
 NOON = datetime(2025, 1, 5, 12, tzinfo=UTC)
