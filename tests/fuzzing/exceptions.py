@@ -68,6 +68,11 @@ def does_not_wait(asked: Asked) -> bool:
     return asked.header("Prefer") == AT_ONCE
 
 
+def asks_for_the_past(asked: Asked) -> bool:
+    """Tell whether a list was wanted as it was."""
+    return "asOf" in (asked.case.query or {})
+
+
 def has_bad_header(asked: Asked) -> bool:
     """Tell whether a request has a header that its own schema does not allow."""
     for one in asked.case.operation.headers:
@@ -123,6 +128,13 @@ EXCEPTIONS = (
         "VIEW_BEHIND",
         "a position that the log has not come to was asked for, and nobody waited",
         so=does_not_wait,
+    ),
+    Excepted(
+        LISTS,
+        ServerError,
+        "UNAVAILABLE As many lists of the past as there may be",
+        "twelve pasts are kept at once, each for those who turn its pages; then one has to wait",
+        so=asks_for_the_past,
     ),
     Excepted(
         r"(GET|PUT|PATCH|POST|DELETE) /api/v[12]/.*",

@@ -16,7 +16,7 @@ GOOD_KEY = re.compile(r"[!-~]([ -~]{0,238}[!-~])?")
 UNAUTHENTICATED, ACCEPTED = 401, 202
 KEEPERS: dict[int, str] = {}  # by the port of their Daybook
 # What is in the log is waited for; what is not will not come.
-LONG, AT_ONCE = "wait=5", "wait=0"
+LONG, AT_ONCE = "wait=10", "wait=0"
 
 
 class Asker(AuthBase):
@@ -38,9 +38,12 @@ class Asker(AuthBase):
             request.headers["Authorization"] = f"Bearer {self._token}"
             request.register_hook("response", self._renew)
         if request.method in {"GET", "HEAD"}:
-            request.headers.setdefault("Daybook-Min-Position", str(self._position))
+            request.headers.setdefault("Daybook-Min-Position", "0")
         if position := request.headers.get("Daybook-Min-Position"):
-            request.headers["Prefer"] = LONG if int_of(position) <= self._position else AT_ONCE
+            known = int_of(position) <= self._position
+            request.headers["Prefer"] = LONG if known else AT_ONCE
+            if known and str(position).isdecimal():
+                request.headers["Daybook-Min-Position"] = str(self._position)
         if key := request.headers.get("Idempotency-Key"):
             request.headers["Idempotency-Key"] = self._fresh(key)
         request.register_hook("response", self._learn)

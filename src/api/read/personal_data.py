@@ -11,7 +11,7 @@ from api.guards import SIGNED_IN
 from api.read.answers import position_header
 from api.read.evidence import access
 from api.read.users import UserId
-from api.read.views import POSITION, operation
+from api.read.views import CONSISTENCY, POSITION, operation
 from api.request import ApiRequest
 from api.routes import V1, route
 from domain.refusal import Forbidden, NotFound
@@ -47,8 +47,8 @@ class PersonalDataView(msgspec.Struct, frozen=True, rename="camel", kw_only=True
     who=SIGNED_IN,
     summary="Show all that is held about a person",
     tag="Personal data",
-    refusals=["NOT_FOUND", "UNAVAILABLE"],
-    operation=operation([], [POSITION]),
+    refusals=["NOT_FOUND", "UNAVAILABLE", "VIEW_BEHIND"],
+    operation=operation([*CONSISTENCY], [POSITION]),
 )
 async def show_personal_data(
     request: ApiRequest,
