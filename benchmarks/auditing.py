@@ -31,7 +31,7 @@ from event_store.evidence.heads import origin_of, sign
 from event_store.evidence.notes import Signer
 from event_store.evidence.verification import Asked, verify
 from event_store.history.formats import FORMATS, Format
-from event_store.history.postings import BLOCK, index_block
+from event_store.history.postings import BLOCK, index_blocks
 from event_store.history.questions import Question
 
 PART = "audit"
@@ -80,11 +80,11 @@ def rate(what: str, *rates: float, target: float | None = None) -> Finding:
 
 
 def indexed(connection: "psycopg.Connection[Any]") -> int:
-    """Index all full blocks and return how many events these are."""
-    blocks = 0
-    while index_block(connection):
-        blocks += 1
-    return blocks * BLOCK
+    """Index all full blocks, bind old ones, and return how many events these are."""
+    while index_blocks(connection):
+        pass
+    row = connection.execute("select blocks from history_index").fetchone()
+    return int(row[0]) * BLOCK if row else 0
 
 
 def beside_a_notary(bench: Bench, postgres: Postgres) -> Finding:
@@ -115,9 +115,10 @@ def beside_a_notary(bench: Bench, postgres: Postgres) -> Finding:
 def restart(url: str) -> None:
     """Begin with an empty log, tree and index."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("truncate log_tiles, log_heads, history_blocks, history_postings")
+        connection.execute("truncate log_tiles, log_heads")
+        connection.execute("truncate history_postings, history_volumes, history_stretches")
         connection.execute("update log_tree set size = 0")
-        connection.execute("update history_index set blocks = 0")
+        connection.execute("update history_index set blocks = 0, volumes = 0")
         connection.execute("update log_head set position = 0")
 
 
@@ -139,7 +140,7 @@ def keep(url: str, folder: Path, stop: threading.Event) -> None:
     with connect(url, name="bench notary", statement_ms=STATEMENT_MS) as connection:
         while not stop.wait(1.0):
             attest(connection, (SEED,), folder / str(time.monotonic_ns()))
-            while not stop.is_set() and index_block(connection):
+            while not stop.is_set() and index_blocks(connection):
                 pass
 
 

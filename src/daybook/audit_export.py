@@ -81,6 +81,7 @@ async def exported(  # noqa: PLR0913, PLR0917 - as above
                     lines.write(await proof.page([one.position for one in page]))
                     rows += len(page)
                     progress.update(task, completed=page[-1].position)
+                progress.update(task, completed=head.size)
             content = writer.end()
             digest.update(content)
             out.write(content)

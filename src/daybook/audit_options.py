@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -25,14 +26,41 @@ Data = Annotated[
 ]
 First = Annotated[int | None, typer.Option("--from", min=1, help="The first position.")]
 Last = Annotated[int | None, typer.Option("--to", min=1, help="The last position.")]
-Moment = Annotated[
+Role = Annotated[str | None, typer.Option(help="In which role, such as staff.")]
+Command = Annotated[str | None, typer.Option(help="Such as PlaceOrder.")]
+Request = Annotated[str | None, typer.Option(help="The request's id.")]
+Correlation = Annotated[str | None, typer.Option(help="The correlation id.")]
+Cause = Annotated[int | None, typer.Option(min=1, help="The position of what caused it.")]
+
+DAY, TIMES = "%Y-%m-%d", ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
+MOMENT = "YYYY-MM-DD[THH:MM:SS[Z]]"
+
+
+def moment(text: str) -> datetime:
+    """Read a moment, in UTC; a day means its beginning."""
+    for form in (DAY, *TIMES):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+    raise typer.BadParameter(f"{text!r} is no {MOMENT}.")
+
+
+def end(text: str) -> datetime:
+    """Read a moment, in UTC, before which something is; a day means its end, as in the API."""
+    read = moment(text)
+    return read if "T" in text else read + timedelta(days=1)
+
+
+Since = Annotated[
+    datetime | None, typer.Option(parser=moment, metavar=MOMENT, help="Then or later, UTC.")
+]
+Until = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"], help="UTC."),
+    typer.Option(parser=end, metavar=MOMENT, help="Before then, UTC, or up to a day's end."),
 ]
 
 
 def question_of(  # noqa: PLR0913 - what was typed, each by its name
-    columns: dict[str, str | None],
+    columns: dict[str, str | int | None],
     *,
     stream: UUID | None,
     subject: UUID | None,
@@ -48,11 +76,11 @@ def question_of(  # noqa: PLR0913 - what was typed, each by its name
     first, last = positions
     return Question(
         stream_id=stream,
-        facts={column: value for column, value in columns.items() if value},
+        facts={column: str(value) for column, value in columns.items() if value},
         subject=subject,
         data=dict(inside(one) for one in data),
-        occurred=(utc(occurred[0]), utc(occurred[1])),
-        recorded=(utc(recorded[0]), utc(recorded[1])),
+        occurred=occurred,
+        recorded=recorded,
         positions=(first, None if last is None else last + 1),
         descending=descending,
     )
@@ -94,11 +122,6 @@ def check_kind(kind: str | None, kinds: Collection[str]) -> None:
     """Refuse a kind that there is not."""
     if kind is not None and kind not in kinds:
         raise typer.BadParameter(f"It is one of {', '.join(kinds)}.", param_hint="--kind")
-
-
-def utc(moment: datetime | None) -> datetime | None:
-    """Return a moment that was typed, in UTC."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def show(as_json: bool, found: object, laid_out: Any) -> None:  # noqa: FBT001 - the option's value

@@ -8,14 +8,20 @@ import typer
 
 from daybook.audit_options import (
     Actor,
+    Cause,
+    Command,
+    Correlation,
     Data,
     First,
     Last,
-    Moment,
     Name,
+    Request,
+    Role,
+    Since,
     Stream,
     StreamType,
     Subject,
+    Until,
     check_kind,
     question_of,
     settings,
@@ -35,15 +41,17 @@ def events(  # noqa: PLR0913, PLR0917 - what can be typed
     stream_type: StreamType = None,
     name: Name = None,
     actor: Actor = None,
+    role: Role = None,
     subject: Subject = None,
-    command: Annotated[str | None, typer.Option(help="Such as PlaceOrder.")] = None,
-    request: Annotated[str | None, typer.Option(help="The request's id.")] = None,
-    correlation: Annotated[str | None, typer.Option(help="The correlation id.")] = None,
+    command: Command = None,
+    request: Request = None,
+    correlation: Correlation = None,
+    cause: Cause = None,
     data: Data = None,
-    happened_from: Moment = None,
-    happened_to: Moment = None,
-    recorded_from: Moment = None,
-    recorded_to: Moment = None,
+    happened_from: Since = None,
+    happened_to: Until = None,
+    recorded_from: Since = None,
+    recorded_to: Until = None,
     first: First = None,
     last: Last = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many at most.")] = 20,
@@ -58,9 +66,11 @@ def events(  # noqa: PLR0913, PLR0917 - what can be typed
             "stream_type": stream_type,
             "name": name,
             "actor_id": actor,
+            "actor_role": role,
             "command": command,
             "request_id": request,
             "correlation_id": correlation,
+            "causation_id": cause,
         },
         stream=stream,
         subject=subject,
@@ -71,7 +81,7 @@ def events(  # noqa: PLR0913, PLR0917 - what can be typed
         descending=not oldest_first,
     )
     found = questions.events(settings(), question, limit, words_of(question))
-    show(as_json, {"events": found}, questions.events_table(found))
+    show(as_json, {"events": found}, questions.events_text(found))
 
 
 @asking.command("show")
@@ -92,7 +102,7 @@ def history(
     from daybook import audit_questions as questions
 
     found = questions.stream(settings(), stream)
-    show(as_json, {"changes": found}, questions.changes_table(found))
+    show(as_json, {"changes": found}, questions.changes_text(found))
 
 
 @asking.command("trace")
@@ -132,7 +142,8 @@ def as_of(  # noqa: PLR0913, PLR0917 - what can be typed
     if view not in audit_past.LISTS:
         raise typer.BadParameter(f"It is one of {', '.join(audit_past.LISTS)}.", param_hint="VIEW")
     given = dict(word(one) for one in words or ())
-    given["asOf"] = at
+    if at:
+        given["asOf"] = at
     if happened:
         given["asOfTime"] = "happened"
     found = audit_past.as_of(settings(), errors, view, only, given)
@@ -187,6 +198,6 @@ def sign_ins(  # noqa: PLR0913, PLR0917 - what can be typed
     query = SignInQuery(kind=kind, user_id=user, address=address, before=before, limit=limit)
     words = {key: value for key, value in msgspec.structs.asdict(query).items() if value}
     found, more = questions.sign_ins(settings(), query, words)
-    show(as_json, {"sign_ins": found, "more": more}, questions.sign_ins_table(found))
+    show(as_json, {"sign_ins": found, "more": more}, questions.sign_ins_text(found))
     if more and not as_json:
         typer.echo(f"There are more: --before {found[-1].number}")

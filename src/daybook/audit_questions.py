@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -74,13 +73,16 @@ def accesses_text(found: list[Noted]) -> Text:
     return Text("\n".join(lines))
 
 
-def sign_ins_table(found: list[SignIn]) -> Table:
-    """Lay records of sign-ins out for people."""
-    table = Table("Number", "At", "What", "User", "Address", "Program")
+def sign_ins_text(found: list[SignIn]) -> Text:
+    """Lay records of sign-ins out for people, two lines each."""
+    lines = []
     for one in found:
-        moment, who = f"{one.at:%Y-%m-%d %H:%M:%S}Z", str(one.user_id or "")
-        table.add_row(str(one.number), moment, one.kind, who, one.address, one.agent)
-    return table
+        who = f"  user {one.user_id}" if one.user_id else ""
+        lines += [
+            f"{one.number}  {one.at:%Y-%m-%d %H:%M:%S}Z  {one.kind}{who}",
+            f"    from {one.address}  {one.agent}",
+        ]
+    return Text("\n".join(lines) or "Nothing was found.")
 
 
 def event(settings: Settings, position: int, most: int) -> Surroundings:
@@ -100,17 +102,16 @@ def stream(settings: Settings, stream_id: UUID) -> list[Change]:
     return list(changes(found))
 
 
-def events_table(found: list[Entry]) -> Table:
-    """Lay events out for people."""
-    table = Table("Position", "Happened", "Event", "Stream", "Version", "Actor", "Command")
+def events_text(found: list[Entry]) -> Text:
+    """Lay events out for people, two lines each: whole ids, to be typed again."""
+    lines = []
     for one in found:
-        actor = f"{one.actor_id} ({one.actor_role})"
         happened = f"{one.occurred_at:%Y-%m-%d %H:%M:%S}Z"
-        table.add_row(
-            f"{one.position:,}", happened, one.name, str(one.stream_id), str(one.version), actor,
-            one.command,
-        )  # fmt: skip
-    return table
+        lines += [
+            f"{one.position:,}  {happened}  {one.name}  {one.stream_type} {one.stream_id}",
+            f"    version {one.version}, {one.command} by {one.actor_id} ({one.actor_role})",
+        ]
+    return Text("\n".join(lines) or "Nothing was found.")
 
 
 def event_tree(found: Surroundings) -> Tree:
@@ -132,29 +133,24 @@ def event_tree(found: Surroundings) -> Tree:
     return tree
 
 
-def changes_table(found: list[Change]) -> Table:
+def changes_text(found: list[Change]) -> Text:
     """Lay a stream's changes out: who changed what, from what, to what."""
-    table = Table("Version", "Happened", "Event", "Actor", "Field", "From", "To")
+    lines = []
     for one in found:
-        head = [
-            str(one.version),
+        happened, who = (
             f"{one.occurred_at:%Y-%m-%d %H:%M:%S}Z",
-            one.name,
             f"{one.actor_id} ({one.actor_role})",
-        ]
-        if not one.differences:
-            table.add_row(*head, "", "", "")
-        for difference in one.differences:
-            table.add_row(
-                *head, difference.field, short(difference.before), short(difference.after)
-            )
-            head = [""] * len(head)
-    return table
+        )
+        lines.append(f"version {one.version}  {happened}  {one.name}  by {who}")
+        for what in one.differences:
+            before = "" if what.before is None else f"{short(what.before)} -> "
+            lines.append(f"    {what.field}: {before}{short(what.after)}")
+    return Text("\n".join(lines) or "Nothing was found.")
 
 
 def short(value: object) -> str:
-    """Return a value as it fits into a table."""
-    text = "" if value is None else str(value)
+    """Return a value as it fits into a line."""
+    text = "nothing" if value is None else str(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
@@ -183,7 +179,7 @@ async def traced(trail: Trail, under: str) -> Trace:
 
 def trace_tree(found: Trace) -> Tree:
     """Lay events out under those that caused them, the oldest first, with who asked from where."""
-    tree = Tree(f"{len(found.events)} events")
+    tree = Tree(f"{len(found.events)} events" if len(found.events) > 1 else "1 event")
     branches: dict[int, Tree] = {}
     for one in found.events:
         above = branches.get(one.causation_id or 0, tree)

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from daybook.migrate import migrate
-from daybook.notary import audit_folder, folder_of, known_keys, replace
+from daybook.notary import EVERYBODY, audit_folder, folder_of, known_keys
 from daybook.operator_commands import access
+from daybook.secret_files import locked, replace
 from daybook.services import ServiceError, services
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
@@ -74,7 +75,10 @@ def verify_now(  # noqa: PLR0913 - what can be typed, each by its name
             note(connection, verified, first=first, last=last, sinceVerified=since_verified)
     if verified.finding is None and verified.note and first == 1 and last is None:
         folder.mkdir(parents=True, exist_ok=True)
-        replace(folder / "verified.note", verified.note)
+        with locked(folder / "published"):
+            replace(folder / "verified.note", verified.note, EVERYBODY)
+    if first > 1 and not verified.events and verified.finding is None:
+        raise ServiceError(f"The log ends at position {verified.last}: from {first} on is nothing.")
     return verified
 
 

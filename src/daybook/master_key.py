@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from daybook.secret_files import keep_first, replace_private
+from daybook.secret_files import keep_first, replace
 from daybook.settings import Settings, SettingsError, strong_secret
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.master_keys import LocalMasterKeys
@@ -48,12 +48,12 @@ def add_secret(path: Path) -> None:
     """Let a new secret be the first, unless one waits there from a rotation that was cut off."""
     kept = path.read_text().split()
     if len(kept) == 1:
-        replace_private(path, [secrets.token_urlsafe(48), *kept])
+        replace(path, f"{secrets.token_urlsafe(48)}\n{kept[0]}\n")
 
 
 def keep_newest(path: Path) -> None:
     """Drop all secrets but the first."""
-    replace_private(path, path.read_text().split()[:1])
+    replace(path, f"{path.read_text().split()[0]}\n")
 
 
 def damaged(path: Path) -> NoReturn:

@@ -3,7 +3,6 @@
 What is published outlives whoever has power over Postgres: files in `audit/` of the data directory.
 """
 
-import os
 import threading
 import time
 from datetime import timedelta
@@ -15,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from daybook.logs import Seldom
-from daybook.secret_files import keep_folder
+from daybook.secret_files import locked, replace
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
 from event_store.evidence.access_chain import (
@@ -40,6 +39,7 @@ from event_store.history.postings import index_blocks
 TICK_SECONDS = 1.0
 BETWEEN_HEADS = timedelta(seconds=10)
 STATEMENT_MS = 60_000
+EVERYBODY = 0o644
 TAMPERED = (LogRewritten, LogIncomplete, TreeDamaged, BadNote)
 
 log = structlog.get_logger(__name__)
@@ -105,11 +105,21 @@ def attest(
 
 
 def check_published(connection: Connection[TupleRow], folder: Path) -> None:
-    """Raise `LogRewritten` unless tree and chain of accesses contain what was published."""
-    if note := read_note(folder / "head.note"):
-        check_contains(connection, head_in(note), size_of(connection))
-    if note := read_note(folder / "accesses.note"):
+    """Raise `LogRewritten` unless tree and chain of accesses contain what was published last.
+
+    The newest and that of the last day: who takes one of the files away has not taken both.
+    """
+    size = size_of(connection)
+    for note in newest_in(folder, "head.note", "heads"):
+        check_contains(connection, head_in(note), size)
+    for note in newest_in(folder, "accesses.note", "accesses"):
         check_chain_contains(connection, head_in(note))
+
+
+def newest_in(folder: Path, name: str, days: str) -> list[str]:
+    """Return what was published last, once if the newest is that of the last day."""
+    paths = [folder / name, *sorted((folder / days).glob("*.note"))[-1:]]
+    return list(dict.fromkeys(note for path in paths if (note := read_note(path))))
 
 
 def read_note(path: Path) -> str | None:
@@ -119,24 +129,28 @@ def read_note(path: Path) -> str | None:
 
 def publish(connection: Connection[TupleRow], folder: Path) -> None:
     """Write the newest heads, as the newest and as those of their day, and the keys seen so far."""
-    for name, days, note in (
-        ("head.note", "heads", newest_note(connection)),
-        ("accesses.note", "accesses", newest_access_note(connection)),
-    ):
-        path = folder / name
-        if note is None or read_note(path) == note:
-            continue
-        (folder / days).mkdir(parents=True, exist_ok=True)
-        publish_keys(connection, folder)
-        replace(folder / days / f"{head_in(note).signed_at:%Y-%m-%d}.note", note)
-        replace(path, note)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "published"):  # several workers may have one data directory
+        for name, days, note in (
+            ("head.note", "heads", newest_note(connection)),
+            ("accesses.note", "accesses", newest_access_note(connection)),
+        ):
+            path = folder / name
+            if note is None or read_note(path) == note:
+                continue
+            (folder / days).mkdir(exist_ok=True)
+            publish_keys(connection, folder)
+            day = f"{head_in(note).signed_at:%Y-%m-%d}.note"
+            replace(folder / days / day, note, EVERYBODY)
+            replace(path, note, EVERYBODY)
 
 
 def publish_keys(connection: Connection[TupleRow], folder: Path) -> None:
     """Write the keys that have signed, those first that were here before."""
     keys = known_keys(folder)
     if new := [key for key in published_keys(connection) if key not in keys]:
-        replace(folder / "keys.txt", "".join(f"{key}\n" for key in [*keys, *new]))
+        lines = "".join(f"{key}\n" for key in [*keys, *new])
+        replace(folder / "keys.txt", lines, EVERYBODY)
 
 
 def known_keys(folder: Path) -> list[PublicKey]:
@@ -146,14 +160,3 @@ def known_keys(folder: Path) -> list[PublicKey]:
     except FileNotFoundError:
         return []
     return [PublicKey.parse(line) for line in text.splitlines()]
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file in the place of an older one: at any moment there is one or the other, whole."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    with half.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
-    keep_folder(path.parent)

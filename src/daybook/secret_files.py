@@ -3,7 +3,7 @@
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,24 +25,20 @@ def keep_first(path: Path, text: str) -> None:
         Path(name).unlink()
 
 
-def replace_private(path: Path, lines: Iterable[str]) -> None:
-    """Put secrets, one a line, in the place of others: whoever reads finds the old or the new ones.
+def replace(path: Path, text: str, mode: int = 0o600) -> None:
+    """Put a text in the place of another: whoever reads finds the old or the new one, whole.
 
-    Whoever calls has the file `locked`. A process that dies leaves its half beside the file, and
-    the next one writes over it.
+    `mode`: who may read it, its owner alone if not said. Whoever calls has the file, or what it is
+    one of, `locked`. A process that dies leaves its half beside the file, and the next one writes
+    over it.
     """
     half = path.with_name(f".{path.name}.new")
-    with open(half, "w", opener=private) as file:
-        file.write("".join(f"{line}\n" for line in lines))
+    with open(half, "w", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
     keep_folder(path.parent)
-
-
-def private(name: str, flags: int) -> int:
-    """Open a file that is made for its owner alone."""
-    return os.open(name, flags, 0o600)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 
 from api.tokens import LIFETIME_SECONDS
-from daybook.secret_files import keep_first, locked, replace_private
+from daybook.secret_files import keep_first, locked, replace
 from daybook.settings import Settings, SettingsError, strong_secret
 
 LINE = re.compile(r"(?P<secret>\S+)(?:\s+until\s+(?P<until>\S+))?")
@@ -130,7 +130,7 @@ def write(path: Path, keys: Sequence[SigningKey]) -> None:
         f"{key.secret} until {key.until:%Y-%m-%dT%H:%M:%SZ}" if key.until else key.secret
         for key in keys
     ]
-    replace_private(path, lines)
+    replace(path, "".join(f"{line}\n" for line in lines))
 
 
 def described(keys: Sequence[SigningKey]) -> list[dict[str, str | None]]:

@@ -29,7 +29,7 @@ def test_lists_and_things_are_shown_as_they_were(database_url: str, typed: Typed
         (["orders", "--at", "2", "--id", str(ALICE)], "There was no"),
         (["orders", "status=lost", "--at", "2"], "status"),
         (["users", "email=a", "--at", "2"], "sealed"),
-        (["orders"], "asOf"),
+        (["orders"], "Say as of when: by --at"),
     ):
         told = typed("audit", "as-of", *words)
         assert (told.returncode, said in told.stderr) == (2, True), (words, told)

@@ -71,7 +71,10 @@ def test_what_contradicts_a_published_head_is_not_signed(
             attest(connection, (SEED,), tmp_path, NOW)
         with pytest.raises(LogRewritten):
             check_published(connection, folder)
-    assert (folder / "head.note").read_text() == published
+        assert (folder / "head.note").read_text() == published
+        (folder / "head.note").unlink()  # the last day's is left
+        with pytest.raises(LogRewritten):
+            attest(connection, (SEED,), tmp_path, NOW)
 
 
 def test_the_command_line_verifies_and_finds(
@@ -91,6 +94,8 @@ def test_the_command_line_verifies_and_finds(
         told = typed("audit", "verify", "--from", "20", "--to", "30", "--json")
         assert told.returncode == 0, told
         assert '"finding":null' in told.stdout
+        told = typed("audit", "verify", "--from", "5000", "--to", "6000")
+        assert (told.returncode, "ends at position 310" in told.stderr) == (2, True), told
         kept = tmp_path / "kept.note"
         published = folder_of(folder, origin_of(connection)) / "head.note"
         kept.write_text(published.read_text())
@@ -102,6 +107,43 @@ def test_the_command_line_verifies_and_finds(
         assert "rewritten" in told.stdout
     assert typed("audit", "verify", "--from", "3", "--to", "2").returncode == 2
     assert typed("audit", "verify", "--key", "nonsense").returncode == 2
+
+
+INSERT = """
+insert into events
+select (jsonb_populate_record(e, jsonb_build_object(
+           'position', 21, 'stream_id', gen_random_uuid()))).*
+  from events e where position = 7
+"""
+SWAP = """
+update events set position = -position where position in (7, 9);
+update events set position = case position when -7 then 9 else 7 end where position < 0
+"""
+CUT = "delete from events where position > 15; update log_head set position = 15"
+BY_A_SUPERUSER = {
+    "update": ("update events set actor_id = 'eve' where position = 7", "altered", 7),
+    "delete": ("delete from events where position = 7", "missing", 7),
+    "insert": (INSERT, "inserted", 21),
+    "swap": (SWAP, "swapped", 7),
+    "cut": (CUT, "missing", 16),
+}
+
+
+@pytest.mark.parametrize("act", BY_A_SUPERUSER)
+def test_the_command_line_names_the_first_event_that_is_wrong(
+    database_url: str, tmp_path: Path, typed: Typed, act: str
+) -> None:
+    record(database_url, 20)
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path / "var" / "audit", NOW)
+    change, kind, position = BY_A_SUPERUSER[act]
+    with tampering(database_url) as connection:
+        for statement in change.split(";"):
+            connection.execute(statement.encode())
+    told = typed("audit", "verify", "--json")
+    assert told.returncode == 1, told
+    found = json.loads(told.stdout)["finding"]
+    assert (found["kind"], found["position"]) == (kind, position)
 
 
 def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> None:

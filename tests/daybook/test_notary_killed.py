@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from daybook import notary
+from daybook import notary, secret_files
 from daybook.notary import attest, folder_of, known_keys
 from event_store.append_sql import CALL, arguments
 from event_store.connections import connect
@@ -19,15 +19,15 @@ from event_store.evidence.access_chain import (
 )
 from event_store.evidence.heads import newest_note
 from event_store.evidence.notes import Signer, head_of
-from event_store.history import postings
+from event_store.history import postings, volumes
 from event_store.history.accesses import Access, note
-from event_store.history.postings import index_block
+from event_store.history.postings import index_blocks
 from tests.event_store.evidence.given import NOW, SEED, Lent, found, signer_of
 from tests.event_store.given import noting, rows
 from tests.killing import killed_at_each_line
 from tests.stories.running import wait_until
 
-NOTARY = (notary, growing, heads, access_chain)
+NOTARY = (notary, secret_files, growing, heads, access_chain)
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_a_notary_killed_between_any_two_lines(
         assert (folder / "accesses.note").read_text() == newest_access_note(lent)
         head = head_of((folder / "head.note").read_text(), [signer.public])
         assert found(lent, head) is None
+        assert not [*folder.rglob(".*")]  # what the dead had half written
         keys = [signer.public]
         end = head_of((folder / "accesses.note").read_text(), trusted_for_accesses(keys))
         assert verify_accesses(lent, keys, [end]) == (end.size, None)
@@ -80,32 +81,45 @@ def wait_for_its_end(lent: Lent) -> None:
     wait_until(lambda: lent.execute(there).fetchone() == (0,), 30)
 
 
-POSTINGS = "select bucket, block, places from history_postings order by 1, 2"
+INDEX = """
+select bucket, array[block], array[length(places)], places from history_postings
+union all select bucket, blocks, lengths, places from history_volumes order by 1, 2
+"""
+WHERE = "select blocks, volumes from history_index"
+COUNTS = """
+with sizes as (select %s::int as block, %s::int as volume, %s::int as stretch)
+select (select count(*) from events) / block, (select count(*) from events) / volume,
+       (select count(*) from history_stretches) * stretch / block,
+       (select count(distinct volume) from history_volumes)
+  from sizes
+"""
 
 
 def test_an_indexer_killed_between_any_two_lines(
     database_url: str, lent: Lent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = 4
+    size, bound, stretch = 4, 2, 2
+    sizes = [size, size * bound, stretch]
     monkeypatch.setattr(postings, "BLOCK", size)
+    monkeypatch.setattr(postings, "STRETCH", stretch)
+    monkeypatch.setattr(volumes, "VOLUME", bound)
 
     def act() -> None:
         with connect(database_url, name="killed") as connection:
-            index_block(connection)
+            index_blocks(connection)
 
     def after() -> None:
         wait_for_its_end(lent)
-        while index_block(lent):
+        while index_blocks(lent):
             pass
-        expected = lent.execute("select count(*) / %s from events", [size]).fetchone()
-        assert lent.execute("select blocks from history_index").fetchone() == expected
-        blocks = "select count(*), coalesce(max(block), -1) + 1 from history_blocks"
-        assert lent.execute(blocks).fetchone() == (expected or (0,)) * 2
+        blocks, whole, *there = rows(database_url, COUNTS, *sizes)[0]
+        assert rows(database_url, WHERE) == [(blocks, whole)]
+        assert there == [blocks, whole]
 
-    before = lambda: append(lent, size)  # noqa: E731 - said once
-    assert killed_at_each_line(act, [postings], before=before, after=after) > 15
-    kept = rows(database_url, POSTINGS)
-    lent.execute("truncate history_postings, history_blocks")
-    lent.execute("update history_index set blocks = 0")
+    before = lambda: append(lent, size * bound)  # noqa: E731 - said once
+    assert killed_at_each_line(act, [postings, volumes], before=before, after=after) > 20
+    kept = rows(database_url, INDEX)
+    lent.execute("truncate history_postings, history_volumes, history_stretches")
+    lent.execute("update history_index set blocks = 0, volumes = 0")
     after()
-    assert rows(database_url, POSTINGS) == kept
+    assert rows(database_url, INDEX) == kept

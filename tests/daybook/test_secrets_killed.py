@@ -11,7 +11,7 @@ import pytest
 from daybook import master_key, master_rotation, secret_files, signing_keys, tombstones
 from daybook.master_key import keyring
 from daybook.master_rotation import rotate_kept
-from daybook.secret_files import replace_private
+from daybook.secret_files import replace
 from daybook.services import Services
 from daybook.settings import Settings
 from event_store.connections import connect
@@ -104,11 +104,13 @@ def test_a_note_of_who_is_forgotten_killed_between_any_two_lines(tmp_path: Path)
     assert killed_at_each_line(act, modules, before=before, after=after) > 10
 
 
-def test_a_half_of_a_secret_file_is_private_and_written_over(tmp_path: Path) -> None:
+def test_a_half_of_a_file_is_written_over_and_a_secret_one_is_private(tmp_path: Path) -> None:
     half = tmp_path / ".secret.new"
     half.write_text("left by somebody who died, longer than what comes")
-    replace_private(tmp_path / "secret", ["one", "two"])
+    replace(tmp_path / "secret", "one\ntwo\n")
     assert (tmp_path / "secret").read_text() == "one\ntwo\n"
     assert not half.exists()
-    replace_private(tmp_path / "other", ["three"])
+    replace(tmp_path / "other", "three\n")
     assert (tmp_path / "other").stat().st_mode & 0o077 == 0
+    replace(tmp_path / "head.note", "for everybody\n", 0o644)
+    assert (tmp_path / "head.note").stat().st_mode & 0o777 == 0o644

@@ -6,15 +6,24 @@ once, when the block is full; the events after the last full block are few enoug
 """
 
 from array import array
+from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.history.terms import FACTS, places_of
+from event_store.history.volumes import bind_volume
 
 BLOCK = 1 << 14
+STRETCH = 256
+"""Of so many events it is known between which times they happened."""
 BITMAP = BLOCK // 8
+EVERYWHERE = (1 << BLOCK) - 1
+BITS = [[bit for bit in range(8) if byte >> bit & 1] for byte in range(256)]
+"""The places in each byte of a bitmap."""
 
 TAKE = "select blocks from history_index for update skip locked"
 MOVE = "update history_index set blocks = %s where blocks = %s"
@@ -23,18 +32,19 @@ select {", ".join(f"{name}::text" for name in FACTS)}, stream_id::text, data::te
   from events where position > %b and position <= %b order by position
 """  # noqa: S608 - our own names
 TIMES = """
-insert into history_blocks (block, occurred_from, occurred_to)
-select %b, min(occurred_at), max(occurred_at) from events where position > %b and position <= %b
+insert into history_stretches (stretch, occurred_from, occurred_to)
+select (position - 1) / %b, min(occurred_at), max(occurred_at)
+  from events where position > %b and position <= %b group by 1
 """
 COPY = "copy history_postings (bucket, block, places) from stdin (format binary)"
 
 
 def index_blocks(connection: Connection[TupleRow], most: int = 4) -> int:
-    """Index full blocks that are not indexed yet, one a transaction; return how many."""
+    """Index full blocks that are not indexed yet, bind old ones; return how much was done."""
     done = 0
     while done < most and index_block(connection):
         done += 1
-    return done
+    return done + bind_volume(connection)
 
 
 def index_block(connection: Connection[TupleRow]) -> bool:
@@ -51,7 +61,7 @@ def index_block(connection: Connection[TupleRow]) -> bool:
             for bucket in sorted(places):
                 ordered = array("H", sorted(set(places[bucket])))
                 copy.write_row((bucket, block, packed(ordered)))
-        connection.execute(TIMES, [block, *ends])
+        connection.execute(TIMES, [STRETCH, *ends])
         connection.execute(MOVE, [block + 1, block])
         return True
 
@@ -60,29 +70,34 @@ def packed(places: "array[int]") -> bytes:
     """Return places as they are stored: two bytes each, or a bitmap where that is shorter."""
     if len(places) * places.itemsize < BITMAP:
         return places.tobytes()
-    return bitmap(places).to_bytes(BITMAP, "little")
+    return bitmap(places)
 
 
-def bitmap(places: "array[int]") -> int:
-    """Return a number with the bits of some places set."""
+def bitmap(places: "array[int]") -> bytes:
+    """Return bytes with the bits of some places set."""
     marks = bytearray(BITMAP)
     for place in places:
         marks[place >> 3] |= 1 << (place & 7)
-    return int.from_bytes(marks, "little")
+    return bytes(marks)
 
 
-def unpacked(stored: bytes) -> int:
-    """Return stored places as a bitmap."""
-    if len(stored) == BITMAP:
-        return int.from_bytes(stored, "little")
-    return bitmap(array("H", stored))
+def in_all(stored: Sequence[bytes]) -> list[int]:
+    """Return the places that are in all of what is stored of some buckets, the first one first."""
+    few = sorted((one for one in stored if len(one) < BITMAP), key=len)
+    many = (int.from_bytes(one, "little") for one in stored if len(one) == BITMAP)
+    common = reduce(and_, many, EVERYWHERE)
+    if not few or not common:  # what is common and never meets is told by that alone
+        return places_in(common)
+    marks = common.to_bytes(BITMAP, "little")
+    found = set(array("H", few[0])).intersection(*(array("H", one) for one in few[1:]))
+    return sorted(place for place in found if marks[place >> 3] >> (place & 7) & 1)
 
 
 def places_in(marks: int) -> list[int]:
     """Return the places of a bitmap, the first one first."""
-    found = []
-    while marks:
-        lowest = marks & -marks
-        found.append(lowest.bit_length() - 1)
-        marks ^= lowest
+    found: list[int] = []
+    if marks:
+        for eight, byte in enumerate(marks.to_bytes(BITMAP, "little")):
+            if byte:
+                found += [8 * eight + bit for bit in BITS[byte]]
     return found

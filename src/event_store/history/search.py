@@ -3,7 +3,7 @@
 A page costs at most the candidates of the blocks that it has to look into, newest or oldest first.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -12,27 +12,30 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.history.entries import COLUMNS, Entry, entry
-from event_store.history.postings import BLOCK, places_in, unpacked
+from event_store.history.lookups import Lot, Span, in_blocks
+from event_store.history.postings import BLOCK
 from event_store.history.questions import Question
 
-FIRST_BLOCKS, MOST_BLOCKS = 4, 128
-CANDIDATES_AT_ONCE = 500
-
-Span = tuple[int, int]
-"""Positions, the first and the one after the last."""
+FIRST_BLOCKS, MOST_BLOCKS = 8, 256
+MOST_CANDIDATES = 500
 
 INDEXED = "select blocks from history_index"
-POSTINGS = """
-select block, places from history_postings
- where bucket = any(%b::int[]) and block >= %b and block < %b
+# Halves where the event can be until that is one position, in one round trip.
+FIRST_SINCE = """
+with recursive halved (low, high) as (
+    select 1::bigint, %b::bigint + 1
+    union all
+    select case when earlier then middle + 1 else low end,
+           case when earlier then high else middle end
+      from halved,
+           lateral (select (low + high) / 2 as middle) as half,
+           lateral (
+               select (select recorded_at from events where position = middle) < %b as earlier
+           ) as compared
+     where low < high
+)
+select low from halved where low = high
 """
-BLOCKS = """
-select block from history_blocks
- where block >= %s and block < %s
-   and (%s::timestamptz is null or occurred_to >= %s)
-   and (%s::timestamptz is null or occurred_from < %s)
-"""
-RECORDED = "select recorded_at from events where position = %b"
 
 
 async def find(
@@ -68,14 +71,7 @@ async def bounds(connection: AsyncConnection[TupleRow], question: Question) -> S
 
 async def first_since(connection: AsyncConnection[TupleRow], moment: datetime, head: int) -> int:
     """Return the position of the first event recorded at a moment or later."""
-    low, high = 1, head + 1
-    while low < high:
-        middle = (low + high) // 2
-        if await one(connection, RECORDED, middle) < moment:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return int(await one(connection, FIRST_SINCE, head, moment))
 
 
 async def one(connection: AsyncConnection[TupleRow], query: str, *values: object) -> Any:
@@ -98,53 +94,16 @@ async def spans(
     size = FIRST_BLOCKS
     while first < last:
         lot = (
-            (max(first, last - size), last)
+            Lot(max(first, last - size), last, whole)
             if question.descending
-            else (first, min(last, first + size))
+            else Lot(first, min(last, first + size), whole)
         )
-        for found in await in_blocks(connection, question, lot, whole):
+        for found in await in_blocks(connection, question, lot):
             yield found
-        first, last = (first, lot[0]) if question.descending else (lot[1], last)
+        first, last = (first, lot.first) if question.descending else (lot.last, last)
         size = min(2 * size, MOST_BLOCKS)
     if not question.descending and rest[0] < rest[1]:
         yield rest
-
-
-async def in_blocks(
-    connection: AsyncConnection[TupleRow], question: Question, lot: Span, whole: Span
-) -> list[Span | list[int]]:
-    """Return the candidates of some blocks, by block, in the question's order."""
-    blocks: Sequence[int] = range(*lot)
-    if any(question.occurred):
-        since, until = question.occurred
-        cursor = await connection.execute(BLOCKS, [*lot, since, since, until, until], prepare=True)
-        blocks = sorted([row[0] for row in await cursor.fetchall()])
-    if question.descending:
-        blocks = list(reversed(blocks))
-    buckets = question.buckets
-    if not buckets:
-        return [(max(n * BLOCK + 1, whole[0]), min((n + 1) * BLOCK + 1, whole[1])) for n in blocks]
-    cursor = await connection.execute(POSTINGS, [buckets, *lot], prepare=True)
-    places: dict[int, list[bytes]] = {}
-    for block, stored in await cursor.fetchall():
-        places.setdefault(block, []).append(stored)
-    return [
-        positions_in(block, places[block], whole, descending=question.descending)
-        for block in blocks
-        if len(places.get(block, ())) == len(buckets)
-    ]
-
-
-def positions_in(block: int, stored: list[bytes], whole: Span, *, descending: bool) -> list[int]:
-    """Return the positions in a block that are in all of its buckets, within bounds."""
-    marks = unpacked(min(stored, key=len))
-    for places in sorted(stored, key=len)[1:]:
-        if not marks:
-            break
-        marks &= unpacked(places)
-    first = block * BLOCK + 1
-    found = [first + place for place in places_in(marks) if whole[0] <= first + place < whole[1]]
-    return found[::-1] if descending else found
 
 
 async def candidates(
@@ -156,13 +115,14 @@ async def candidates(
     found: list[Entry] = []
     condition, values = question.conditions()
     query = f"select {COLUMNS} from events where position = any(%s::bigint[]) and {condition}"  # noqa: S608 - our own names
-    for at in range(0, len(span), CANDIDATES_AT_ONCE):
-        some = span[at : at + CANDIDATES_AT_ONCE]
+    at, size = 0, 2 * limit  # nearly all of them are what is asked for
+    while at < len(span) and len(found) < limit:
+        size = min(size, MOST_CANDIDATES)
+        some = span[at : at + size]
+        at, size = at + size, 2 * size
         cursor = await connection.execute(query.encode(), [some, *values], prepare=True)
         rows = await cursor.fetchall()
         found += map(entry, sorted(rows, key=lambda row: row[0], reverse=question.descending))
-        if len(found) >= limit:
-            break
     return found[:limit]
 
 

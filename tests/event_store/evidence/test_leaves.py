@@ -1,13 +1,20 @@
 """A leaf is the event as it is stored: all of it, and the same whoever reads it."""
 
+import asyncio
+from uuid import UUID
+
 import psycopg
 import pytest
 
+from domain.user import UserForgotten
 from event_store.connections import connect
 from event_store.evidence.growing import LogIncomplete, grow, size_of
 from event_store.evidence.leaves import COLUMNS, leaves, lines_of
 from event_store.evidence.merkle import leaf_hash
+from event_store.records import Append, StreamChange
 from tests.event_store.evidence.given import record, undone
+from tests.event_store.given import appending, command, positions
+from tests.event_store.privacy.test_keys_killed import register
 
 AWKWARD = 'tab\there, line\nthere, back\\slash, quote", {} ünï \U0001f4d6 \\N \\.'
 
@@ -26,6 +33,29 @@ def test_a_leaf_is_the_line_of_every_column_but_the_position(database_url: str) 
             assert line.endswith(b"+00\n")
             assert line.count(b"\n") == 1
             assert line.count(b"\t") == len(columns) - 1
+
+
+def test_what_is_hashed_of_a_person_is_sealed_and_stays_when_they_are_forgotten(
+    database_url: str,
+) -> None:
+    zoe, there = UUID(int=1), len(positions(database_url))
+    asyncio.run(register(database_url, zoe))
+    with connect(database_url, name="test") as connection:
+        stored = b"".join(lines_of(connection, there, there + 2))
+        before = leaves(connection, there, there + 2)
+        assert stored.count(b"sealed.1.") == 4  # address, name and password's hash; the new name
+        assert not [word for word in (b"zoe", "Zoë".encode(), b"argon2") if word in stored]
+        late = StreamChange(zoe, "user", 2, (UserForgotten(),))
+        asyncio.run(append(database_url, command(late)))
+        key = "select wrapped from subject_keys where subject_id = %s"
+        assert connection.execute(key, [zoe]).fetchone() == (None,)
+        assert leaves(connection, there, there + 2) == before
+
+
+async def append(database_url: str, wanted: Append) -> None:
+    """Append a command as it is."""
+    async with appending(database_url) as appender:
+        await appender.append(wanted)
 
 
 def test_a_leaf_is_the_same_whatever_the_server_s_settings_are(database_url: str) -> None:

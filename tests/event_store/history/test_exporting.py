@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import duckdb
 import pytest
 from pyarrow import parquet
 
@@ -28,7 +27,6 @@ from tests.event_store.history.test_search import FILL, START
 __all__ = ["environment", "redis_url", "typed"]
 
 VERIFIER = Path(__file__).parents[3] / "tools" / "verify_export.py"
-DOCUMENT = Path(__file__).parents[3] / "docs" / "audit.md"
 EVENTS = 700
 # Of Parquet both are more than a row group has.
 COUNTS: dict[Format, tuple[int, int]] = {
@@ -215,22 +213,3 @@ def test_parquet_holds_the_same(typed: Typed, tmp_path: Path, key: str) -> None:
 
 def test_what_cannot_be_exported_is_said(typed: Typed, tmp_path: Path) -> None:
     assert typed("audit", "export", str(tmp_path / "export.doc")).returncode == 2
-
-
-@pytest.mark.usefixtures("key")  # an export is made under a signed head
-def test_duckdb_reads_exports_by_the_lines_of_the_documents(tmp_path: Path, typed: Typed) -> None:
-    for name, form in (("orders.jsonl", "jsonl"), ("year.parquet", "parquet")):
-        told = typed("audit", "export", str(tmp_path / name), "--format", form)
-        assert told.returncode == 0, told
-    text = DOCUMENT.read_text(encoding="utf-8")
-    block = text.partition("DuckDB reads all three as they are:")[2].partition("\n\n## ")[0]
-    statements = [one.strip() for one in block.split(";") if one.strip()]
-    assert len(statements) == 2
-    with duckdb.connect(config={"file_search_path": str(tmp_path)}) as connection:
-        grouped, customers = (connection.execute(one).fetchall() for one in statements)
-        csv_file = tmp_path / "events.csv"
-        typed("audit", "export", str(csv_file), "--format", "csv")
-        counted = connection.execute("select count(*) from 'events.csv'").fetchone()
-    assert [(name, count) for name, count, *_ in grouped] == [("order.note_added", EVENTS)]
-    assert customers == []  # nothing was placed in this log
-    assert counted == (EVENTS,)

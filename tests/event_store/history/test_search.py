@@ -12,20 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_store.connections import connect, connect_async
+from event_store.history import lookups, volumes
 from event_store.history.postings import (
     BITMAP,
     BLOCK,
     bitmap,
+    in_all,
     index_block,
     packed,
-    places_in,
-    unpacked,
 )
 from event_store.history.questions import Question
 from event_store.history.search import find, scan
+from event_store.history.volumes import bind_volume
 from tests.conftest import address, run, tampering
 
-EVENTS = 2 * BLOCK + 700
+EVENTS = 3 * BLOCK + 700
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FILL = """
 insert into events (
@@ -49,7 +50,7 @@ select n, ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid,
 
 @pytest.fixture(scope="module")
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
-    """Return the address of a database with two indexed blocks and some events more."""
+    """Return the address of a database with two bound blocks, one that is not, and some events."""
     name = f"test_{uuid4().hex[:12]}"
     run(server_url, "create database {} template {}", name, template_database)
     url = address(server_url, name)
@@ -58,8 +59,14 @@ def database_url(server_url: str, template_database: str) -> Iterator[str]:
         connection.execute("update log_head set position = %s", [EVENTS])
         connection.execute("analyze events")
     with connect(url, name="test") as connection:
-        assert [index_block(connection) for _ in range(3)] == [True, True, False]
-    yield url
+        assert [index_block(connection) for _ in range(4)] == [True, True, True, False]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(volumes, "VOLUME", 2)
+            patch.setattr(lookups, "VOLUME", 2)
+            assert [bind_volume(connection) for _ in range(2)] == [True, False]
+            blocks = "select array_agg(distinct block) from history_postings"
+            assert connection.execute(blocks).fetchone() == ([2],)
+            yield url
     run(server_url, "drop database {} with (force)", name)
 
 
@@ -82,6 +89,7 @@ CONDITIONS: list[dict[str, object]] = [
     {"occurred": (START + timedelta(days=3), START + timedelta(days=3, hours=2))},
     {"recorded": (START + timedelta(seconds=16_300), START + timedelta(seconds=16_500))},
     {"positions": (16_000, 17_000)},
+    {"positions": (20_000, 21_000)},
     {},
 ]
 
@@ -110,14 +118,17 @@ async def compare(database_url: str, condition: dict[str, object], chance: rando
         await connection.close()
 
 
-@given(st.sets(st.integers(0, BLOCK - 1), max_size=3_000))
-def test_places_come_back_as_they_were_packed(places: set[int]) -> None:
-    stored = packed(array("H", sorted(places)))
-    assert len(stored) <= BITMAP
-    assert places_in(unpacked(stored)) == sorted(places)
+@given(st.lists(st.sets(st.integers(0, BLOCK - 1), max_size=3_000), min_size=1, max_size=3))
+def test_places_come_back_as_they_were_packed(buckets: list[set[int]]) -> None:
+    everywhere = bitmap(array("H", range(BLOCK)))
+    stored = [packed(array("H", sorted(places))) for places in buckets]
+    assert all(len(one) <= BITMAP for one in stored)
+    assert in_all(stored) == in_all([*stored, everywhere]) == sorted(set.intersection(*buckets))
 
 
 def test_many_places_are_a_bitmap() -> None:
+    even = array("H", range(0, BLOCK, 2))
     everywhere = array("H", range(BLOCK))
-    assert len(packed(everywhere)) == BITMAP
-    assert unpacked(packed(everywhere)) == bitmap(everywhere) == (1 << BLOCK) - 1
+    assert len(packed(even)) == len(packed(everywhere)) == BITMAP
+    assert in_all([packed(even), packed(everywhere)]) == [*even]
+    assert in_all([packed(even), packed(array("H", range(1, BLOCK, 2)))]) == []
