@@ -15,7 +15,7 @@ from api.errors import BadToken, TokenExpired
 from api.revocations import Revocations
 from api.tokens import Claims, Tokens
 from event_store.reading import Revocation
-from tests.api.conftest import KEYS, Client, Person, data_of, refused, register
+from tests.api.conftest import KEYS, PASSWORD, Client, Person, data_of, refused, register
 
 KEY = KEYS["first"]
 
@@ -200,19 +200,35 @@ def test_a_changed_role_takes_effect_within_a_second(client: Client, admin: Pers
     refused(person.ask("POST", "/products", {}), 422, "VALIDATION_ERROR")
 
 
-def test_another_process_learns_of_a_sign_out_from_the_log(
-    client: Client, database_url: str
+NEW_PASSWORD = {"currentPassword": PASSWORD, "newPassword": "another long one"}
+ENDINGS: dict[str, tuple[str, str, object]] = {
+    "sign-out": ("POST", "/auth/logout", None),
+    "password": ("PUT", "/users/{}/password", NEW_PASSWORD),
+    "role": ("PUT", "/users/{}/role", {"role": "staff"}),
+    "closing": ("DELETE", "/users/{}", None),
+    "forgetting": ("DELETE", "/users/{}/personal-data", None),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_another_process_learns_from_the_log_that_a_session_has_ended(
+    client: Client, admin: Person, database_url: str, ending: str
 ) -> None:
     person = register(client)
     claims = Tokens(KEYS, "first").verify(person.access_token)
+    by = {"password": Person(client, person.email), "role": admin}.get(ending, person)
+    method, path, body = ENDINGS[ending]
 
     async def follow() -> tuple[bool, bool, bool]:
         other = Revocations(database_url)
         async with other.following():
             before = other.revoked(claims.user_id, claims.session_id, claims.position)
-            await asyncio.to_thread(person.ask, "POST", "/auth/logout")
-            await asyncio.sleep(0.6)
-            after = other.revoked(claims.user_id, claims.session_id, claims.position)
+            answer = await asyncio.to_thread(by.ask, method, path.format(person.id), body)
+            assert answer.is_success, answer.text
+            after, deadline = False, time.monotonic() + 1
+            while not after and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
+                after = other.revoked(claims.user_id, claims.session_id, claims.position)
         late = Revocations(database_url)
         async with late.following():
             return before, after, late.revoked(claims.user_id, claims.session_id, claims.position)
