@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 something was found wrong or refused, 2 wrong usage or env
 """
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -170,7 +171,7 @@ def show_keys(found: list[dict[str, str | None]], *, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line; what goes wrong is one clear sentence, never a traceback."""
-    configure_logs()
+    configure_logs(logging.WARNING)  # the programs that it starts have their own
     try:
         app()
     except SettingsError as error:

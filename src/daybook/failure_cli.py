@@ -31,7 +31,7 @@ def list_failures(
     if as_json:
         print_json({"failures": [as_object(one) for one in found]})
     else:
-        out.print(failures_table(found))
+        out.print(failures_table(found) if found else "Nothing is parked.")
 
 
 @failures.command("show")

@@ -51,8 +51,11 @@ def masked(line: str) -> str:
     return TOKEN.sub("***", EMAIL.sub("***@", line) if "@" in line else line)
 
 
-def configure_logs() -> None:
-    """Set structlog up for this process, and send the libraries' records the same way."""
+def configure_logs(least: int = logging.INFO) -> None:
+    """Set structlog up for this process, and send the libraries' records the same way.
+
+    `least`: the level from which on something is said.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -61,7 +64,7 @@ def configure_logs() -> None:
     ]
     structlog.configure(
         processors=[*shared, rendered],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from commands.execution import Handler, execute
-from commands.projections import by_word
+from commands.projections import by_word, verbs
 from commands.projections.asking import Operation as Asked
 from commands.projections.verbs import Verb
 from commands.work import Tools
@@ -29,9 +29,12 @@ from daybook.operator_commands import operator, operator_tools
 from daybook.services import ServiceError, Services, services
 from daybook.settings import Settings
 from daybook.views import connected
+from domain.projection_control import ProjectionRebuildRequested
 from projections import operations
-from projections.engine import Pages, ProjectionFailed, catch_up
+from projections.engine import catch_up
 from projections.operations import Operation
+from projections.pages import Pages
+from projections.posting import ProjectionFailed
 from projections.rebuild import Rebuild, find, labour, rebuilds
 from projections.status import workers
 from projections.switched_on import PROJECTIONS
@@ -167,6 +170,13 @@ def is_held(job: Rebuild | None) -> bool:
     return job is not None and job.state == "ready"
 
 
+def asked_for(operation: Operation) -> str:
+    """Return the word that was typed: a rebuild that is only dropped at its end is a comparison."""
+    request = operation.request
+    is_dry = isinstance(request, ProjectionRebuildRequested) and request.how.dry_run
+    return verbs.COMPARE.word if is_dry else operation.action
+
+
 def outcome(end: Ended) -> str:
     """Return the word for what came of a request, also of one that has not ended."""
     return end.operation.outcome or "held"
@@ -181,7 +191,7 @@ def detail(end: Ended) -> str:
 
 def show(progress: Progress, task: TaskID, operation: Operation, job: Rebuild | None) -> None:
     """Move a progress bar to where a request is."""
-    name = f"{operation.action} {operation.request.projection}"
+    name = f"{asked_for(operation)} {operation.request.projection}"
     if job is None:
         progress.update(task, description=name)
     else:

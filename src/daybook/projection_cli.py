@@ -103,7 +103,7 @@ def list_operations(
     if as_json:
         print_json({"operations": [operation_as_object(one) for one in found]})
     else:
-        out.print(operations_table(found))
+        out.print(operations_table(found) if found else "Nothing was asked for.")
 
 
 @projections.command("rebuild", help=verbs.REBUILD.tells)

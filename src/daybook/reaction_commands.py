@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from commands.reactions import verbs
+from daybook.asked import Row, asked_table
 from daybook.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def list_operations(
     if as_json:
         print_json({"operations": [msgspec.to_builtins(one) for one in found]})
     else:
-        out.print(operations_table(found))
+        out.print(operations_table(found) if found else "Nothing was asked for.")
 
 
 @failed.command("list")
@@ -86,7 +87,7 @@ def list_failures(
     if as_json:
         print_json({"failures": [msgspec.to_builtins(one) for one in found]})
     else:
-        out.print(failures_table(found))
+        out.print(failures_table(found) if found else "Nothing has failed.")
     if found:
         raise typer.Exit(WRONG)
 
@@ -147,13 +148,12 @@ def tell(outcome: "Outcome", *, as_json: bool) -> None:
 
 def status_table(found: "list[Status]") -> Table:
     """Lay the statuses out for people."""
-    table = Table("Reaction", "Position", "Behind", "Seconds", "Failing", "Parked", "State")
+    table = Table("Reaction", "Position", "Behind", "Failing", "Parked", "State")
     for one in found:
         table.add_row(
             one.name,
             f"{one.position:,}",
-            f"{one.events:,}",
-            f"{one.seconds:.1f}",
+            f"{one.events:,}, {one.seconds:.1f} s",
             f"{one.failing:,}",
             f"{one.parked:,}",
             one.state,
@@ -163,19 +163,17 @@ def status_table(found: "list[Status]") -> Table:
 
 def operations_table(found: "list[Operation]") -> Table:
     """Lay decisions out for people."""
-    table = Table("Reaction", "Asked", "By", "Action", "Event", "Reason", "Outcome", "Detail")
-    for one in found:
-        table.add_row(
-            one.reaction,
-            f"{one.asked_at:%Y-%m-%d %H:%M:%S}Z",
+    return asked_table(
+        Row(
+            one.asked_at,
             one.asked_by,
-            one.action,
-            "all" if one.position is None else str(one.position),
+            f"{one.action} {one.reaction} {'all' if one.position is None else one.position}",
             one.reason,
-            one.outcome or "asked",
-            one.detail or "",
+            one.outcome,
+            one.detail,
         )
-    return table
+        for one in found
+    )
 
 
 def failures_table(found: "list[Failure]") -> Table:

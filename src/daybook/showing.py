@@ -13,7 +13,8 @@ from rich.text import Text
 
 from api.read.camel import camelled
 from api.read.projections import operation_view
-from daybook.operating import Ended, detail, outcome
+from daybook.asked import Row, asked_table
+from daybook.operating import Ended, asked_for, detail, outcome
 from projections.failures import Failure, FailureDetail
 from projections.operations import Operation
 from projections.projection import Projection
@@ -105,15 +106,15 @@ def ends_tables(ends: Sequence[Ended]) -> list[Table]:
     table = Table("Projection", "Action", "Outcome", "Seconds", "Detail")
     for end in ends:
         request = end.operation
-        row = (request.request.projection, request.action, outcome(end))
+        row = (request.request.projection, asked_for(request), outcome(end))
         table.add_row(*row, f"{end.seconds:.1f}", detail(end))
     jobs = [end.rebuild for end in ends if end.rebuild and end.rebuild.rows]
     return [table, *([rows_table(jobs)] if jobs else []), *map(differences_table, different(jobs))]
 
 
 def rows_table(jobs: Sequence[Rebuild]) -> Table:
-    """Lay out how many rows tables had, and have now."""
-    table = Table("Projection", "Position", "Table", "Rows before", "Rows now", "Compared")
+    """Lay out how many rows the live tables had, and the new ones have."""
+    table = Table("Projection", "Position", "Table", "Live rows", "New rows", "Compared")
     for job in jobs:
         compared = {one.table: one for one in job.comparison.tables} if job.comparison else {}
         for name, (live, new) in (job.rows or {}).items():
@@ -145,12 +146,17 @@ def operation_as_object(one: Operation) -> Any:
 
 def operations_table(found: Iterable[Operation]) -> Table:
     """Lay out what was asked of projections, and what came of it."""
-    table = Table("Projection", "Asked", "By", "Action", "Reason", "Outcome", "Detail")
-    for one in found:
-        asked_at = f"{one.asked_at:%Y-%m-%d %H:%M:%S}Z"
-        asked = (one.request.projection, asked_at, one.actor_id, one.action, one.request.reason)
-        table.add_row(*asked, one.outcome or "asked", one.detail or "")
-    return table
+    return asked_table(
+        Row(
+            one.asked_at,
+            one.actor_id,
+            f"{asked_for(one)} {one.request.projection}",
+            one.request.reason,
+            one.outcome,
+            one.detail,
+        )
+        for one in found
+    )
 
 
 def failures_table(found: Iterable[Failure]) -> Table:

@@ -89,7 +89,7 @@ def typed(
                 here.setenv(name, value)
             here.setattr(sys, "argv", ["daybook", *arguments])
             here.setattr(sys, "stdin", nothing)
-            here.setattr(cli, "configure_logs", lambda: None)  # pytest's own are to stay
+            here.setattr(cli, "configure_logs", lambda _: None)  # pytest's own are to stay
             here.chdir(tmp_path)
             code = exit_code()
         return Told(code, *capfd.readouterr())
