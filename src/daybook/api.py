@@ -28,7 +28,8 @@ from daybook.metrics import Metrics
 from daybook.observation import observed
 from daybook.readiness import Stopping, checks, opened, reports
 from daybook.services import Services
-from daybook.settings import RateLimit, Settings
+from daybook.setting_values import RateLimit
+from daybook.settings import Settings
 from daybook.sides import Parts, Shared, reading, writing
 from daybook.signing_keys import KeyRing
 from daybook.tombstones import Tombstones, file_of

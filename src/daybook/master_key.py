@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from daybook.secret_files import keep_first, replace
-from daybook.settings import Settings, SettingsError, strong_secret
+from daybook.setting_values import strong_secret
+from daybook.settings import Settings, SettingsError
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.master_keys import LocalMasterKeys
 

@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
-import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from domain import projection_control as control
+from event_store.connections import LOST
 from event_store.privacy.keyring import Keyring
 from projections import failures, operations, pausing, rebuild
 from projections.operations import Note
@@ -15,7 +15,6 @@ from projections.projection import Projection
 from projections.switched_on import PROJECTIONS
 
 LONGEST_DETAIL = 1_000
-OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError)
 REBUILT: dict[str, control.Outcome] = {"done": "done", "cancelled": "cancelled", "failed": "failed"}
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,7 @@ def attempt(connection: Connection[TupleRow], request: control.Request, keys: Ke
     try:
         with connection.transaction():
             return act(connection, PROJECTIONS[request.projection], request, keys)
-    except OUTAGE:
+    except LOST:
         raise
     except (LookupError, rebuild.RebuildRunning) as refusal:
         return Note(None, "refused", described(refusal))

@@ -16,7 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from daybook.supervisor import ServiceError, User
+from daybook.supervised import User
+from daybook.supervisor import ServiceError
 
 _SYSTEM_DIR = Path("/var/lib/daybook")
 _UNUSED = shutil.ignore_patterns("include", "*.a", "pgxs", "pkgconfig", "doc")

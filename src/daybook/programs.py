@@ -21,9 +21,11 @@ from granian.server import Server
 
 from daybook.first_admin import NewAdmin, ensure_first_admin
 from daybook.migrate import migrate
+from daybook.ports import check_port
 from daybook.privacy import prepare
-from daybook.services import Services, check_port, kept_services, services
-from daybook.settings import RateLimit, Settings
+from daybook.services import Services, kept_services, services
+from daybook.setting_values import RateLimit
+from daybook.settings import Settings
 from daybook.signing_keys import key_file, signing_keys
 from daybook.supervisor import Supervisor
 

@@ -3,28 +3,21 @@
 import difflib
 import re
 import secrets
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from daybook import setting_values as values
 from daybook.secret_files import keep_first
+from daybook.setting_values import AUDIT_KEY_BYTES, DURATION, SHORTEST_SECRET, RateLimit
 
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_DURATION = "a duration up to 365d such as 90s, 30min, 2h or 1d"
-_SHORTEST_SECRET = 32
-_AUDIT_KEY_BYTES = 32
-_FEWEST_CHARACTERS = 8
 _SHORTEST_PASSWORD = 8
 _MOST_PROCESSES = 64
 _HIGHEST_PORT = 65535
-_MOST_KEPT = 100_000_000
-_PLACEHOLDERS = ("changeme", "changethis", "yoursecret", "placeholder", "notsecret", "replaceme")
 _MAY_BE_OFF = {"DAYBOOK_RATE_LIMIT", "DAYBOOK_LOGIN_RATE_LIMIT", "DAYBOOK_INTEGRATION_EVENTS"}
 _SECRET_NAMES = {
     "DAYBOOK_JWT_SECRET",
@@ -41,16 +34,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
-
-
-class RateLimit(msgspec.Struct, frozen=True):
-    """So many requests within the window."""
-
-    requests: int
-    window: timedelta
-
-    def __str__(self) -> str:
-        return f"{self.requests}/{_duration_text(self.window)}"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +108,9 @@ def audit_keys(settings: Settings, *, make: bool) -> tuple[bytes, ...]:
         return settings.audit_keys
     path = settings.data_dir.absolute() / "secrets" / "audit-key"
     if make and settings.env == "development" and not path.exists():
-        keep_first(path, b64encode(secrets.token_bytes(_AUDIT_KEY_BYTES)).decode())
+        keep_first(path, b64encode(secrets.token_bytes(AUDIT_KEY_BYTES)).decode())
     try:
-        return _audit_keys(path.read_text().strip())
+        return values.audit_keys(path.read_text().strip())
     except FileNotFoundError:
         return ()
     except ValueError as error:
@@ -150,7 +133,7 @@ def _combined(given: Mapping[str, str]) -> list[str]:
     if given.get("DAYBOOK_ENV") == "production" and not given.keys() & {secret, file}:
         problems.append(
             f"{secret} is missing: production needs a random secret of at least"
-            f" {_SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints, or {file}."
+            f" {SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints, or {file}."
         )
     if given.keys() >= {secret, file}:
         problems.append(f"{secret} and {file} are both given: choose one.")
@@ -158,7 +141,7 @@ def _combined(given: Mapping[str, str]) -> list[str]:
     if given.get("DAYBOOK_ENV") == "production" and not given.keys() & {key, file}:
         problems.append(
             f"{key} or {file} is missing: production encrypts personal data under a random secret"
-            f" of at least {_SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints."
+            f" of at least {SHORTEST_SECRET} bytes, such as `openssl rand -base64 48` prints."
         )
     if given.keys() >= {key, file}:
         problems.append(f"{key} and {file} are both given: choose one.")
@@ -173,7 +156,7 @@ def _as_text(name: str, value: object) -> str:
     if value is None or value == ():
         return "off" if name in _MAY_BE_OFF else ""
     if isinstance(value, timedelta):
-        return _duration_text(value)
+        return values.duration_text(value)
     if isinstance(value, tuple) and name not in _SECRET_NAMES:
         return ",".join(value)
     return _shown(name, str(value))
@@ -192,193 +175,85 @@ def _without_password(url: str) -> str:
     return re.sub(r"(?i)(password=)[^&\s]*", r"\1***", hidden)
 
 
-def _one_of(*values: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in values:
-            raise ValueError(text)
-        return text
-
-    return read
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
-            raise ValueError(text)
-        return int(text)
-
-    return read
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        parts = urlsplit(text)
-        if parts.scheme not in schemes or text != text.strip() or parts.port == 0:
-            raise ValueError(text)
-        if not (parts.netloc or parts.query or (parts.scheme == "unix" and parts.path)):
-            raise ValueError(text)
-        return text
-
-    return read
-
-
-def _database(text: str) -> str:
-    """SQLAlchemy knows only the long form of the scheme."""
-    url = _url("postgresql", "postgres")(text)
-    return urlunsplit(urlsplit(url)._replace(scheme="postgresql"))
-
-
-def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"([0-9]{1,8})(s|min|h|d)", text)
-    duration = timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match else timedelta()
-    if not timedelta() < duration <= timedelta(days=365):
-        raise ValueError(text)
-    return duration
-
-
-def _duration_text(duration: timedelta) -> str:
-    seconds = int(duration.total_seconds())
-    unit = next(name for name in ("d", "h", "min", "s") if seconds % _UNITS[name] == 0)
-    return f"{seconds // _UNITS[unit]}{unit}"
-
-
-def _rate(text: str) -> RateLimit | None:
-    if text == "off":
-        return None
-    requests, _, window = text.partition("/")
-    return RateLimit(_whole(1, 1_000_000)(requests), _duration(window))
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ip_network(one.strip(), strict=False)) for one in text.split(","))
-
-
-def _kept(text: str) -> int | None:
-    return None if text == "off" else _whole(1_000, _MOST_KEPT)(text)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    found = tuple(one.strip().lower() for one in text.split(","))
-    if not all(re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", one) for one in found):
-        raise ValueError(text)
-    return found
-
-
-def strong_secret(text: str) -> str:
-    """Return a secret; `ValueError` if it is short or could be guessed."""
-    letters = re.sub(r"[^a-z]", "", text.casefold())
-    if (
-        len(text.encode()) < _SHORTEST_SECRET
-        or len(set(text)) < _FEWEST_CHARACTERS
-        or any(word in letters for word in _PLACEHOLDERS)
-    ):
-        raise ValueError
-    return text
-
-
-def _secrets(text: str) -> str:
-    return " ".join(strong_secret(one) for one in text.split()) or strong_secret("")
-
-
-def _audit_keys(text: str) -> tuple[bytes, ...]:
-    found = tuple(b64decode(one, validate=True) for one in text.split(","))
-    if any(len(key) != _AUDIT_KEY_BYTES or len(set(key)) < _FEWEST_CHARACTERS for key in found):
-        raise ValueError
-    return found
-
-
-def _matching(pattern: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        return text
-
-    return read
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
-_RATE = "`off` or a limit such as 100/15min (requests, then " + _DURATION + ")"
+_RATE = "`off` or a limit such as 100/15min (requests, then " + DURATION + ")"
 
 _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "DAYBOOK_ENV": ("development or production", _one_of("development", "production")),
-    "DAYBOOK_HOST": ("a host name or address", _matching(r"[A-Za-z0-9.:_-]+")),
-    "DAYBOOK_PORT": ("a port from 1 to 65535", _whole(1, _HIGHEST_PORT)),
-    "DAYBOOK_DATA_DIR": ("a folder", _path),
+    "DAYBOOK_ENV": ("development or production", values.one_of("development", "production")),
+    "DAYBOOK_HOST": ("a host name or address", values.matching(r"[A-Za-z0-9.:_-]+")),
+    "DAYBOOK_PORT": ("a port from 1 to 65535", values.whole(1, _HIGHEST_PORT)),
+    "DAYBOOK_DATA_DIR": ("a folder", values.path),
     "DAYBOOK_DATABASE_URL": (
         "a Postgres address such as postgresql://user:password@host:5432/daybook",
-        _database,
+        values.database,
     ),
     "DAYBOOK_READ_DATABASE_URL": (
         "the Postgres address of a replica such as postgresql://reader:password@replica:5432/daybook",
-        _database,
+        values.database,
     ),
     "DAYBOOK_REDIS_URL": (
         "a Redis address such as redis://host:6379/0, rediss:// or unix:///path",
-        _url("redis", "rediss", "unix"),
+        values.url("redis", "rediss", "unix"),
     ),
     "DAYBOOK_JWT_SECRET": (
-        f"{_SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
-        _secrets,
+        f"{SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
+        values.secrets,
     ),
-    "DAYBOOK_JWT_SECRET_FILE": ("a file", _path),
+    "DAYBOOK_JWT_SECRET_FILE": ("a file", values.path),
     "DAYBOOK_AUDIT_KEYS": (
         "32 random bytes such as `openssl rand -base64 32` prints, or several such, with commas",
-        _audit_keys,
+        values.audit_keys,
     ),
     "DAYBOOK_MASTER_KEY": (
-        f"{_SHORTEST_SECRET} or more random bytes, or several such secrets and blanks between",
-        _secrets,
+        f"{SHORTEST_SECRET} or more random bytes, or several such secrets and blanks between",
+        values.secrets,
     ),
-    "DAYBOOK_MASTER_KEY_FILE": ("a file", _path),
-    "DAYBOOK_FORGOTTEN_FILE": ("a file", _path),
-    "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
+    "DAYBOOK_MASTER_KEY_FILE": ("a file", values.path),
+    "DAYBOOK_FORGOTTEN_FILE": ("a file", values.path),
+    "DAYBOOK_ADMIN_EMAIL": ("an e-mail address", values.matching(r"[^@\s]+@[^@\s]+\.[^@\s]+")),
     "DAYBOOK_ADMIN_PASSWORD": (
         f"a password of at least {_SHORTEST_PASSWORD} characters",
-        _matching(rf"(?s).{{{_SHORTEST_PASSWORD},}}"),
+        values.matching(rf"(?s).{{{_SHORTEST_PASSWORD},}}"),
     ),
-    "DAYBOOK_API_PROCESSES": ("a number from 1 to 64", _whole(1, _MOST_PROCESSES)),
-    "DAYBOOK_WORKER_PROCESSES": ("a number from 1 to 64", _whole(1, _MOST_PROCESSES)),
-    "DAYBOOK_RATE_LIMIT": (_RATE, _rate),
-    "DAYBOOK_LOGIN_RATE_LIMIT": (_RATE, _rate),
-    "DAYBOOK_SIGN_INS_KEPT": (_DURATION, _duration),
+    "DAYBOOK_API_PROCESSES": ("a number from 1 to 64", values.whole(1, _MOST_PROCESSES)),
+    "DAYBOOK_WORKER_PROCESSES": ("a number from 1 to 64", values.whole(1, _MOST_PROCESSES)),
+    "DAYBOOK_RATE_LIMIT": (_RATE, values.rate),
+    "DAYBOOK_LOGIN_RATE_LIMIT": (_RATE, values.rate),
+    "DAYBOOK_SIGN_INS_KEPT": (DURATION, values.duration),
     "DAYBOOK_TRUSTED_PROXIES": (
         "a comma list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
-        _networks,
+        values.networks,
     ),
     "DAYBOOK_CORS_ORIGINS": (
         "a comma list of origins such as https://shop.example.com,http://localhost:3000",
-        _origins,
+        values.origins,
     ),
-    "DAYBOOK_DOCS": ("public or off", _one_of("public", "off")),
-    "DAYBOOK_PAYMENT_WINDOW": (_DURATION, _duration),
-    "DAYBOOK_IDEMPOTENCY_TTL": (_DURATION, _duration),
-    "DAYBOOK_CACHE": ("off, memory or redis", _one_of("off", "memory", "redis")),
-    "DAYBOOK_CACHE_TTL": (_DURATION, _duration),
+    "DAYBOOK_DOCS": ("public or off", values.one_of("public", "off")),
+    "DAYBOOK_PAYMENT_WINDOW": (DURATION, values.duration),
+    "DAYBOOK_IDEMPOTENCY_TTL": (DURATION, values.duration),
+    "DAYBOOK_CACHE": ("off, memory or redis", values.one_of("off", "memory", "redis")),
+    "DAYBOOK_CACHE_TTL": (DURATION, values.duration),
     "DAYBOOK_SMTP_URL": (
         "an SMTP address such as smtp://user:password@host:587 or smtps://host",
-        _url("smtp", "smtps"),
+        values.url("smtp", "smtps"),
     ),
     "DAYBOOK_BROKER_URL": (
         "a RabbitMQ address such as amqp://user:password@host:5672 or amqps://host",
-        _url("amqp", "amqps"),
+        values.url("amqp", "amqps"),
     ),
     "DAYBOOK_INTEGRATION_EVENTS": (
-        f"`off` or how many the stream keeps, from 1000 to {_MOST_KEPT}",
-        _kept,
+        f"`off` or how many the stream keeps, from 1000 to {values.MOST_KEPT}",
+        values.kept,
     ),
     "DAYBOOK_METRICS_TOKEN": (
-        f"{_SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
-        strong_secret,
+        f"{SHORTEST_SECRET} or more random bytes, such as `openssl rand -base64 48` prints",
+        values.strong_secret,
     ),
     "DAYBOOK_TRACES_URL": (
         "an OTLP collector's address such as http://127.0.0.1:4318",
-        _url("http", "https"),
+        values.url("http", "https"),
     ),
     "DAYBOOK_MAIL_FROM": (
         "a sender such as Daybook <no-reply@example.com>, in ASCII",
-        _matching(r"[A-Za-z0-9 .,'_-]*<[!-;=?-~]+@[A-Za-z0-9.-]+>|[!-;=?-~]+@[A-Za-z0-9.-]+"),
+        values.matching(r"[A-Za-z0-9 .,'_-]*<[!-;=?-~]+@[A-Za-z0-9.-]+>|[!-;=?-~]+@[A-Za-z0-9.-]+"),
     ),
 }

@@ -24,7 +24,8 @@ from daybook.metrics import Metrics
 from daybook.observation import Observation
 from daybook.reaction_desk import ReactionDesk
 from daybook.services import Services
-from daybook.settings import RateLimit, Settings, audit_keys
+from daybook.setting_values import RateLimit
+from daybook.settings import Settings, audit_keys
 from daybook.signing_keys import KeyRing
 from daybook.stop_signals import on_stop_signal
 from daybook.wakeups import Herald

@@ -19,7 +19,8 @@ import structlog
 
 from api.tokens import LIFETIME_SECONDS
 from daybook.secret_files import keep_first, locked, replace
-from daybook.settings import Settings, SettingsError, strong_secret
+from daybook.setting_values import strong_secret
+from daybook.settings import Settings, SettingsError
 
 LINE = re.compile(r"(?P<secret>\S+)(?:\s+until\s+(?P<until>\S+))?")
 LOOK_SECONDS = 1.0

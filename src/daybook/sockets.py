@@ -6,7 +6,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from daybook.supervisor import ServiceError, User
+from daybook.supervised import User
+from daybook.supervisor import ServiceError
 
 _LONGEST = 103  # macOS; Linux has 107
 

@@ -7,27 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 from daybook import guard
+from daybook.supervised import GENTLE, Child, Program, Steps, User, ended, last_lines, rotate
 
-GENTLE = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
-"""How an API or a worker is stopped: signals, with the seconds that each is given."""
-
-_FIRST_DELAY = 0.2
-_LONGEST_DELAY = 5.0
-_HEALTHY_SECONDS = 30.0
-_START_SECONDS = 10.0
-_FAILED_STARTS = 5
 _POLL_SECONDS = 0.05
 _KILL = ((signal.SIGKILL, 5.0),)
-_LOG_LIMIT = 10_000_000
-_KILLED_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
-
-Steps = Sequence[tuple[int, float]]
 
 
 class ServiceError(Exception):
@@ -42,54 +30,8 @@ class StartError(ServiceError):
         self.log = log
 
 
-@dataclass(frozen=True)
-class User:
-    """Whom a program runs as, when that is not the user of this process."""
-
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True)
-class _Program:
-    name: str
-    argv: Sequence[str]
-    env: Mapping[str, str] | None
-    user: User | None
-    stop: Steps
-    rank: int
-    log: Path
-
-
-@dataclass
-class _Child:
-    program: _Program
-    process: subprocess.Popen[bytes]
-    log_offset: int
-    watched: bool = False
-    proven: bool = False
-    started: float = field(default_factory=time.monotonic)
-    delay: float = _FIRST_DELAY
-    failures: int = 0
-    restart_at: float | None = None
-
-    def alive(self) -> bool:
-        running = self.process.poll() is None
-        return running or guard.group_alive(self.process.pid)
-
-    def written(self) -> str:
-        """Read what the log has gained since the last start."""
-        with self.program.log.open("rb") as log:
-            log.seek(self.log_offset)
-            return log.read().decode(errors="replace")
-
-
-def last_lines(log: str, count: int = 5) -> str:
-    """Cut out the end of a log, indented, to stand below a sentence."""
-    return "\n".join(f"    {line}" for line in log.strip().splitlines()[-count:])
-
-
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the person who started Daybook, on standard error."""
     sys.stderr.write(f"daybook: {line}\n")
     sys.stderr.flush()
 
@@ -102,12 +44,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, log_dir: Path, lock: int | None = None, say: Callable[[str], None] = _say
+        self, log_dir: Path, lock: int | None = None, say: Callable[[str], None] = say
     ) -> None:
         self._log_dir = log_dir
         self._lock = lock
         self._say = say
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._notice: Path | None = None
         self._changing = threading.RLock()
         self._stopping = threading.Event()
@@ -150,8 +92,8 @@ class Supervisor:
         with self._changing:
             rank = len(self._children)
             log = self._log_dir / f"{name}.log"
-            _rotate(log)
-            child = self._launch(_Program(name, argv, env, user, stop, rank, log))
+            rotate(log)
+            child = self._launch(Program(name, argv, env, user, stop, rank, log))
             self._children.append(child)
         try:
             self._await_ready(child, ready, within)
@@ -168,11 +110,11 @@ class Supervisor:
     ) -> None:
         """Run a program to its end under the guard. Raises StartError if it fails."""
         log = self._log_dir / f"{name}.log"
-        child = self._launch(_Program(name, argv, env, user, _KILL, 0, log))
+        child = self._launch(Program(name, argv, env, user, _KILL, 0, log))
         code = child.process.wait()
         self._forget(child)
         if code:
-            raise StartError(f"{name} ended ({_end(code)}); see {log}.", child.written())
+            raise StartError(f"{name} ended ({ended(code)}); see {log}.", child.written())
 
     def publish(self, notice: Path) -> None:
         """Have a file removed before anything is stopped, also when this process is killed."""
@@ -244,7 +186,7 @@ class Supervisor:
         except BrokenPipeError:
             return  # the watcher starts another guard, which is told everything again
 
-    def _launch(self, program: _Program) -> _Child:
+    def _launch(self, program: Program) -> Child:
         pipe = self._guard.stdin.fileno()  # type: ignore[union-attr]  # it is a pipe
         user = program.user
         who = f"{user.uid}:{user.gid}" if user else "-"
@@ -261,9 +203,9 @@ class Supervisor:
                 env=None if program.env is None else dict(program.env),
                 cwd="/" if user else None,
             )
-        return _Child(program, process, offset)
+        return Child(program, process, offset)
 
-    def _await_ready(self, child: _Child, ready: Callable[[], bool] | None, within: float) -> None:
+    def _await_ready(self, child: Child, ready: Callable[[], bool] | None, within: float) -> None:
         deadline = time.monotonic() + within
         while ready is not None and not ready():
             code = child.process.poll()
@@ -271,11 +213,11 @@ class Supervisor:
                 time.sleep(_POLL_SECONDS / 5)
                 continue
             log = child.written()
-            what = f"was not ready within {within:g} s" if code is None else f"ended: {_end(code)}"
+            what = f"was not ready within {within:g} s" if code is None else f"ended: {ended(code)}"
             where = f"see {child.program.log}, which ends:\n{last_lines(log)}"
             raise StartError(f"{child.program.name} {what}; {where}", log)
 
-    def _forget(self, child: _Child) -> None:
+    def _forget(self, child: Child) -> None:
         child.process.poll()
         self._tell_guard(f"- {child.process.pid}")
 
@@ -289,14 +231,14 @@ class Supervisor:
                     if child.watched:
                         self._look_after(child)
 
-    def _look_after(self, child: _Child) -> None:
+    def _look_after(self, child: Child) -> None:
         if child.restart_at is None:
             if child.process.poll() is not None:
                 self._on_end(child)
         elif time.monotonic() >= child.restart_at:
             self._start_again(child)
 
-    def _start_again(self, child: _Child) -> None:
+    def _start_again(self, child: Child) -> None:
         try:
             again = self._launch(child.program)
         except OSError as error:  # no memory or no process left for now
@@ -307,43 +249,24 @@ class Supervisor:
         child.started = again.started
         child.restart_at = None
 
-    def _on_end(self, child: _Child) -> None:
+    def _on_end(self, child: Child) -> None:
         """Clear away what is left of its group, and decide when to start it again."""
         guard.stop_group(child.process.pid, _KILL, child.alive)
         self._forget(child)
-        code = child.process.returncode
-        lived = time.monotonic() - child.started
-        killed = code in _KILLED_FROM_OUTSIDE
-        if lived >= _HEALTHY_SECONDS or (killed and lived >= _START_SECONDS / 5):
-            child.delay = _FIRST_DELAY
-        child.failures = child.failures + 1 if lived < _START_SECONDS and not killed else 0
-        # What has run before fails for a reason outside of it, such as a full disk: that may pass.
-        child.proven = child.proven or lived >= _START_SECONDS
-        if child.failures >= _FAILED_STARTS and not child.proven:
+        seconds = child.next_start()
+        if seconds is None:
             self._give_up(child)
             return
-        self._say(
-            f"{child.program.name} ended ({_end(code)}); starting it again in {child.delay:g} s."
-        )
-        child.restart_at = time.monotonic() + child.delay
-        child.delay = min(2 * child.delay, _LONGEST_DELAY)
+        how = ended(child.process.returncode)
+        self._say(f"{child.program.name} ended ({how}); starting it again in {seconds:g} s.")
 
-    def _give_up(self, child: _Child) -> None:
+    def _give_up(self, child: Child) -> None:
         child.watched = False
         self._failure = (
             f"{child.program.name} failed {child.failures} times in a row"
-            f" ({_end(child.process.returncode)}); see {child.program.log}, which ends:\n"
+            f" ({ended(child.process.returncode)}); see {child.program.log}, which ends:\n"
             f"{last_lines(child.written())}"
         )
         if not self._supervising:
             self._say(self._failure)
         self._wake.set()
-
-
-def _end(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-
-
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_suffix(".log.1"))

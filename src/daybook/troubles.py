@@ -12,7 +12,7 @@ from domain.refusal import Refusal
 from event_store.event_types import UnknownEvent
 from event_store.evidence.notes import BadNote
 from event_store.records import StoreUnavailable
-from projections.engine import ProjectionFailed
+from projections.posting import ProjectionFailed
 from projections.rebuild import RebuildRunning
 
 REFUSED = (Refusal, ProjectionFailed, RebuildRunning)

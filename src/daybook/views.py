@@ -9,8 +9,9 @@ from rich.progress import Progress
 
 from event_store.connections import connect
 from event_store.privacy.keyring import Keyring
-from projections.engine import Pages, behind, post_some
+from projections.engine import behind, post_some
 from projections.leases import joined
+from projections.pages import Pages
 from projections.status import statuses
 from projections.switched_on import PROJECTIONS
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 
 import dramatiq
-import psycopg
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 from psycopg import Connection
@@ -27,11 +26,12 @@ from daybook.settings import Settings
 from daybook.wakeup_message import ACTOR, QUEUE
 from daybook.wakeups import make_broker
 from daybook.wakeups_over_redis import Marks
-from event_store.connections import connect
+from event_store.connections import LOST_OR_ENDED, connect
 from event_store.privacy.keyring import NO_KEYS, Keyring
-from projections.engine import ProjectionFailed, post_held
+from projections.engine import post_held
 from projections.leases import BEAT_SECONDS, Crew
 from projections.pages import Pages
+from projections.posting import ProjectionFailed
 from projections.projection import PARTITIONS, Projection
 from projections.switched_on import PROJECTIONS
 
@@ -47,8 +47,6 @@ NO_FLUSH = {"synchronous_commit": "off"}
 STUCK_SECONDS = 120.0
 STUCK = 70
 FAILED_PAUSE_SECONDS = 5.0
-# Also a session that the server ended because this process was frozen in a transaction.
-OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +86,7 @@ class Poster:
                 self._crew.beat(self._beating)
             except BaseException as error:
                 self._stop_beating()
-                if not isinstance(error, OUTAGE):
+                if not isinstance(error, LOST_OR_ENDED):
                     raise
                 self._say_away(error)
 
@@ -125,7 +123,7 @@ class Poster:
             return self._post_pages(self._connection(), projection, self._crew, self._pages)
         except ProjectionFailed:
             self._pause(projection)
-        except OUTAGE as error:
+        except LOST_OR_ENDED as error:
             self._say_away(error)
             self._hang_up()
         except Exception:
@@ -162,7 +160,7 @@ class Poster:
             try:
                 if self._beating is not None:
                     self._crew.leave(self._beating)
-            except OUTAGE as error:
+            except LOST_OR_ENDED as error:
                 self._say_away(error)
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from event_store.records import StoreUnavailable
 
 AWAY = "Postgres is not to be reached."
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+# Also a session that the server ended because its process was frozen in a transaction.
+LOST_OR_ENDED = (*LOST, psycopg.InternalError)
 # Whoever logs in, the application acts in this role: it reads the log, and appends by its function.
 APPLICATION_ROLE = "daybook_app"
 CONNECT_SECONDS = 2

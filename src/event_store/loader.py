@@ -10,7 +10,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from event_store.connections import answered_by, connect_async, hung_up_at
+from event_store.connections import AWAY, answered_by, connect_async, hung_up_at
 from event_store.event_types import EVENT_TYPES, Event, decode
 from event_store.privacy.keyring import Keyring, Keys
 from event_store.privacy.sealing import opener, subjects_in_rows
@@ -18,7 +18,6 @@ from event_store.records import StoreUnavailable
 
 DEADLINE_SECONDS = 5.0
 MOST_STREAMS_A_QUERY = 500
-AWAY = "Postgres is not to be reached."
 
 log = structlog.get_logger(__name__)
 

@@ -15,14 +15,13 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from event_store.connections import pool
+from event_store.connections import AWAY, pool
 from event_store.records import StoreUnavailable
 
 Kind = Literal[
     "signed_in", "failed", "locked_out", "refreshed", "reused", "signed_out", "keys_rotated"
 ]
 
-AWAY = "Postgres is not to be reached."
 LONGEST_AGENT = 300
 
 WAIT = "select extract(epoch from sign_in_wait(%b, %b, %b, %b))::float8"

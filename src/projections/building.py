@@ -18,10 +18,10 @@ from event_store import reading
 from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
 from projections.built_rows import BuiltRows
-from projections.engine import FENCED, MOVE
 from projections.folding import Planned, plan
 from projections.jobs import is_striped
 from projections.leases import Lease, LeaseLost
+from projections.posting import FENCED, MOVE
 from projections.projection import (
     EVERY_PARTITION,
     PARTITIONS,

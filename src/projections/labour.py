@@ -13,12 +13,12 @@ from psycopg.rows import TupleRow
 from event_store import reading
 from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.building import Builder, Stumbled
-from projections.engine import UNFIT, ProjectionFailed, post_page
 from projections.folding import described, skips
 from projections.jobs import Rebuild, State, end, find, fold_by_key, holds, note, unfinished
 from projections.leases import BEAT_SECONDS, CAREFUL_CRASHES, Crew, Lease, LeaseLost
 from projections.once import CONDUCT, conducting, standings
 from projections.pages import PAGE, Pages
+from projections.posting import UNFIT, ProjectionFailed, post_page
 from projections.projection import Projection
 from projections.swapping import MOST_BEHIND, NothingToSwap
 

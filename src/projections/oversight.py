@@ -4,15 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.connections import connect
+from event_store.connections import AWAY, LOST, connect
 from event_store.records import StoreUnavailable
-
-AWAY = "Postgres is not to be reached."
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")

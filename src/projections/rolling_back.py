@@ -6,11 +6,11 @@ from psycopg.rows import TupleRow
 
 from event_store.privacy.keyring import NO_KEYS, Keyring
 from projections.comparing import summed
-from projections.engine import post_page
 from projections.jobs import RebuildRunning, unfinished
 from projections.leases import joined
 from projections.once import standings
 from projections.pages import PAGE, Pages
+from projections.posting import post_page
 from projections.progress import tell
 from projections.projection import Projection
 from projections.swapping import TooFarBehind, drop_older, drop_retired, swap_patiently

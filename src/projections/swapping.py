@@ -8,11 +8,11 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
 from event_store.privacy.keyring import Keyring
-from projections.engine import write
 from projections.folding import fold
 from projections.leases import Lease
 from projections.new_tables import WAITING, drop_tables, move_tables
 from projections.pages import Pages
+from projections.posting import write
 from projections.projection import Projection
 from projections.sides import SCHEMAS, Side
 

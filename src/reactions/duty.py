@@ -4,20 +4,17 @@ import threading
 import time
 from collections.abc import Callable
 
-import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.connections import connect
+from event_store.connections import LOST_OR_ENDED, connect
 from reactions.reaction import masked
 
 TICK_SECONDS = 1.0
 FAILED_SECONDS = 5.0
 # News come in swarms: so long after the first one, most of a swarm is there.
 LINGER_SECONDS = 0.05
-# Also a session that the server ended because this process was frozen in a transaction.
-OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +75,6 @@ class Duty:
     def _step_or_warn(self) -> int:
         try:
             return self.step()
-        except OUTAGE as error:
+        except LOST_OR_ENDED as error:
             log.warning("postgres_away", duty=self.name, error=masked(str(error)))
             return 0

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from daybook.api import build
 from daybook.services import Services
-from daybook.settings import RateLimit, Settings
+from daybook.setting_values import RateLimit
+from daybook.settings import Settings
 from tests.event_store.given import keyring
 from tests.projections.given import STORY, TEAPOT, append, post
 

@@ -21,7 +21,9 @@ import redis
 from psycopg.conninfo import conninfo_to_dict
 
 from daybook import postgres_place
-from daybook.services import ServiceError, _check_redis, check_port, kept_services, services
+from daybook.given_services import check_redis
+from daybook.ports import check_port
+from daybook.services import ServiceError, kept_services, services
 from daybook.settings import Settings
 from tests.stories.running import free_port, wait_until
 from tests.valkey import Valkey
@@ -399,11 +401,11 @@ def test_a_redis_that_evicts_what_nobody_gave_up_is_refused(data_dir: Path, tmp_
             valkey.client.config_set("maxmemory-policy", policy)
             valkey.client.config_set("maxmemory", limit)
             with pytest.raises(ServiceError, match=f"maxmemory-policy {policy}"):
-                _check_redis(given)
+                check_redis(given)
         for policy, limit in (("allkeys-lru", "0"), ("volatile-lru", "8mb"), ("noeviction", "8mb")):
             valkey.client.config_set("maxmemory-policy", policy)
             valkey.client.config_set("maxmemory", limit)
-            _check_redis(given)
+            check_redis(given)
     finally:
         valkey.client.close()
         valkey.stop()

@@ -7,7 +7,8 @@ from typing import Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from daybook.settings import RateLimit, Settings, SettingsError
+from daybook.setting_values import RateLimit
+from daybook.settings import Settings, SettingsError
 
 SECRET = "vD3q-8fKp2xW_7mNz4rT-9sLb6hYcJ1g"
 

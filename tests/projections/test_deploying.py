@@ -12,7 +12,8 @@ from event_store.connections import connect
 from event_store.records import Recorded
 from projections import products
 from projections.deploying import settle
-from projections.engine import Pages, behind, catch_up
+from projections.engine import behind, catch_up
+from projections.pages import Pages
 from projections.projection import Place, Projection, Rows
 from projections.rebuild import carry_out, prune, unfinished
 from projections.status import statuses

@@ -29,7 +29,7 @@ from domain.product import ProductListed, StockAdjusted
 from event_store.connections import connect
 from event_store.event_types import Event, encode
 from event_store.records import Recorded
-from projections import engine, pages, products, row_sql
+from projections import pages, posting, products, row_sql
 from projections.failures import failures, retry, skip
 from projections.leases import Crew, LeaseLost
 from projections.pages import Pages
@@ -146,7 +146,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.kill_in = death
         try:
-            engine.post_page(connection, self.projection, leases, Pages([self.projection]))
+            posting.post_page(connection, self.projection, leases, Pages([self.projection]))
         except LeaseLost:
             pass
         except Killed:
@@ -273,7 +273,7 @@ def machine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> type[Machine]
     class OfThisTest(Machine):
         def __init__(self) -> None:
             super().__init__()
-            monkeypatch.setattr(engine, "write_rows", self.write_rows)
+            monkeypatch.setattr(posting, "write_rows", self.write_rows)
 
         def write_rows(self, *arguments: Any) -> None:
             write_rows(*arguments)
@@ -316,7 +316,7 @@ update projection_checkpoints c set position = b from given
 def test_the_machine_notices_when_tokens_are_not_checked(
     machine: type[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "MOVE", UNFENCED)
+    monkeypatch.setattr(posting, "MOVE", UNFENCED)
     machine.builds = False
     with pytest.raises(AssertionError):
         run(machine, examples=200, steps=40)
@@ -325,13 +325,13 @@ def test_the_machine_notices_when_tokens_are_not_checked(
 def test_the_machine_notices_when_a_page_is_not_one_transaction(
     machine: type[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = engine.write
+    write = posting.write
 
     def committed_apart(_connection: Connection[TupleRow], *rest: Any) -> None:
         with connect(machine.database_url, name="apart") as other:
             write(other, *rest)
 
-    monkeypatch.setattr(engine, "write", committed_apart)
+    monkeypatch.setattr(posting, "write", committed_apart)
     machine.builds = False
     with pytest.raises(AssertionError):
         run(machine, examples=200, steps=40)

@@ -11,8 +11,10 @@ from domain import product
 from event_store.connections import connect
 from event_store.records import Recorded
 from projections import orders, products, sales_by_product
-from projections.engine import Pages, ProjectionFailed, catch_up
+from projections.engine import catch_up
 from projections.failures import failure, failures, retry, skip
+from projections.pages import Pages
+from projections.posting import ProjectionFailed
 from projections.projection import Projection, Rows
 from projections.rebuild import rebuild
 from projections.status import statuses
@@ -186,7 +188,7 @@ def test_a_collision_is_tried_five_times_with_growing_pauses_and_then_parked(
     database_url: str, monkeypatch: pytest.MonkeyPatch, code: str, times: int, parked: int
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("projections.engine.time.sleep", pauses.append)
+    monkeypatch.setattr("projections.posting.time.sleep", pauses.append)
     append(database_url, story := many_orders(4))
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(COLLIDING.format(third=story[2][0], times=times, code=code).encode())
@@ -215,6 +217,7 @@ VICTIM = """
     from dataclasses import replace
     from event_store.connections import connect
     from projections import engine, orders
+    from projections.pages import Pages
 
     def fold(rows, recorded):
         if recorded.position == 3:
@@ -223,7 +226,7 @@ VICTIM = """
 
     deadly = replace(orders.PROJECTION, fold=fold)
     with connect(sys.argv[1], name="victim") as connection:
-        engine.catch_up(connection, deadly, engine.Pages([deadly]))
+        engine.catch_up(connection, deadly, Pages([deadly]))
 """
 
 
@@ -247,7 +250,7 @@ def test_an_event_that_kills_three_workers_is_parked(database_url: str) -> None:
 def test_a_view_that_fails_everywhere_stands_still_instead(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.engine.MOST_FAILING_KEYS", 5)
+    monkeypatch.setattr("projections.posting.MOST_FAILING_KEYS", 5)
     append(database_url, many_orders(20))
     hopeless = failing_at(orders.PROJECTION, *range(1, 21), error=ValueError("no orders"))
     with connect(database_url, name="test") as connection:
@@ -270,7 +273,7 @@ def test_a_view_that_fails_for_no_event_s_sake_says_so_until_it_goes_on(
 
     with connect(database_url, name="test") as connection:
         with monkeypatch.context() as patched:
-            patched.setattr("projections.engine.write", broken)
+            patched.setattr("projections.posting.write", broken)
             with pytest.raises(RuntimeError):
                 catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
         [stands] = [one for one in statuses(connection) if one.name == "orders"]

@@ -21,10 +21,11 @@ from event_store.connections import connect
 from event_store.records import Recorded
 from projections import orders
 from projections import pages as pages_of_the_log
-from projections.engine import post_held, post_page
+from projections.engine import post_held
 from projections.leases import Crew, LeaseLost, joined
 from projections.pages import Pages
 from projections.pausing import pause, resume
+from projections.posting import post_page
 from projections.projection import PARTITIONS, Rows
 from projections.status import partitions, statuses, workers
 from tests.projections.given import append, everything, many_orders, position_of, post, stored
@@ -125,8 +126,9 @@ SLEEPER = """
     import sys, time
     from dataclasses import replace
     from event_store.connections import connect
-    from projections import engine, orders
+    from projections import orders, posting
     from projections.leases import Crew, LeaseLost
+    from projections.pages import Pages
 
     def fold(rows, recorded):
         print("inside", flush=True)
@@ -134,11 +136,11 @@ SLEEPER = """
         orders.fold(rows, recorded)
 
     slow = replace(orders.PROJECTION, fold=fold)
-    crew, pages = Crew([slow]), engine.Pages([slow])
+    crew, pages = Crew([slow]), Pages([slow])
     with connect(sys.argv[1], name="sleeper") as connection:
         crew.beat(connection)
         try:
-            engine.post_page(connection, slow, crew.leases(slow), pages)
+            posting.post_page(connection, slow, crew.leases(slow), pages)
         except LeaseLost:
             print("lost", flush=True)
         else:

@@ -25,10 +25,11 @@ from domain.order import OrderPaid, OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import engine, folding, orders, pages, products, sales_by_day
+from projections import folding, orders, pages, posting, products, sales_by_day
 from projections.copying import copy_rows
-from projections.engine import Pages, catch_up
+from projections.engine import catch_up
 from projections.failures import failures
+from projections.pages import Pages
 from projections.projection import Rows
 from projections.row_sql import read_rows, write_rows
 from projections.switched_on import PROJECTIONS
@@ -123,16 +124,17 @@ def test_of_two_workers_one_works_and_the_other_returns_at_once(database_url: st
 HALF_WAY = """
     import sys, time
     from event_store.connections import connect
-    from projections import engine, orders, row_sql
+    from projections import engine, orders, posting, row_sql
+    from projections.pages import Pages
 
     def stop(connection, table, rows, side):
         row_sql.write_rows(connection, table, rows[: len(rows) // 2], side)
         print("half", flush=True)
         time.sleep(60)
 
-    engine.write_rows = stop
+    posting.write_rows = stop
     with connect(sys.argv[1], name="victim") as connection:
-        engine.catch_up(connection, orders.PROJECTION, engine.Pages([orders.PROJECTION]))
+        engine.catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
 """
 
 
@@ -170,7 +172,7 @@ FORKING = """
         if not process:
             with connect(sys.argv[1], name="victim") as connection:
                 print(os.getpid(), flush=True)
-                known = engine.Pages([sales_by_day.PROJECTION])
+                known = pages.Pages([sales_by_day.PROJECTION])
                 while not engine.catch_up(connection, sales_by_day.PROJECTION, known):
                     pass  # the one before has not been missed yet
             os._exit(0)
@@ -279,7 +281,7 @@ def test_a_flood_is_copied_beside_what_is_changed(
         copy_rows(connection, table, rows, side)
 
     monkeypatch.setattr(folding, "MANY_ROWS", 5)
-    monkeypatch.setattr(engine, "copy_rows", noted)
+    monkeypatch.setattr(posting, "copy_rows", noted)
     monkeypatch.setattr(pages, "PAGE", 32)  # ends among the payments, of which two are left
     post(database_url)
     assert sum(copied) > len(placed)

@@ -16,9 +16,10 @@ from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
 from projections import building, built_rows, orders, products, sales_by_day, swapping
-from projections.engine import Pages, catch_up
+from projections.engine import catch_up
 from projections.failures import failures
 from projections.folding import fold
+from projections.pages import Pages
 from projections.projection import Projection, Rows
 from projections.rebuild import (
     Rebuild,

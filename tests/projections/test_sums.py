@@ -19,10 +19,10 @@ from domain import order
 from domain.money import Money
 from event_store.connections import connect
 from event_store.event_types import Event
-from projections import building, engine, pages
-from projections.engine import UNFIT
+from projections import building, pages, posting
 from projections.failures import failures
 from projections.jobs import Rebuild, find, fold_by_key, start, unfinished
+from projections.posting import UNFIT
 from projections.projection import PARTITIONS, Projection, partition_of
 from projections.rebuild import Labour, labour
 from projections.rows import Row
@@ -111,7 +111,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[Addition]:
         add_up(connection, addition, *more)
         done.append(addition)
 
-    monkeypatch.setattr(engine, "add_up", noted)
+    monkeypatch.setattr(posting, "add_up", noted)
     return done
 
 

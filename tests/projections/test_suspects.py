@@ -13,10 +13,10 @@ from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
 from projections import orders, products, suspects
-from projections.engine import post_page
 from projections.failures import failures
 from projections.leases import Crew
 from projections.pages import Pages
+from projections.posting import post_page
 from projections.projection import Projection, Rows
 from projections.rebuild import Labour, start, unfinished
 from tests.event_store.outages import folder, server_in  # noqa: F401 - a fixture

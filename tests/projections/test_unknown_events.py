@@ -10,7 +10,9 @@ import pytest
 
 from event_store.connections import connect
 from projections import products, users
-from projections.engine import Pages, ProjectionFailed, catch_up
+from projections.engine import catch_up
+from projections.pages import Pages
+from projections.posting import ProjectionFailed
 from projections.rebuild import RebuildFailed, rebuild
 from projections.status import Status, statuses
 from projections.switched_on import PROJECTIONS

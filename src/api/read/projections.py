@@ -1,6 +1,6 @@
 """Projections over HTTP, for operators: how they stand, what was asked of them, what is parked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -102,6 +102,13 @@ def operation_view(found: operations.Operation, job: Rebuild | None = None) -> O
     )
 
 
+def listed_part(request: ApiRequest, found: Sequence[msgspec.Struct]) -> Answer[Any]:
+    """Answer with the page that is asked for of a list that was read whole."""
+    asked, part = page_of(request)
+    chosen = found[part["offset"] : part["offset"] + part["limit"]]
+    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+
+
 def check_known(projection: str) -> None:
     """Raise `NotFound` unless there is such a projection."""
     if projection not in PROJECTIONS:
@@ -153,10 +160,7 @@ async def list_projections(
     request: ApiRequest, oversight: NamedDependency[Oversight]
 ) -> Answer[Any]:
     """Say of each how far it is behind the log, how fast it follows, and who posts it."""
-    asked, part = page_of(request)
-    found = await oversight.ask(standings)
-    chosen = found[part["offset"] : part["offset"] + part["limit"]]
-    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+    return listed_part(request, await oversight.ask(standings))
 
 
 @one_of(PROJECTION, twin(Standing), "Show a projection", links_to(*OF_VIEWS, projection=IN_PATH))
@@ -230,10 +234,7 @@ async def list_rebuilds(
 ) -> Answer[Any]:
     """List rebuilds, also those that a new release began by itself; the newest first."""
     check_known(projection)
-    asked, part = page_of(request)
-    found = await oversight.ask(rebuilds, projection, limit=MOST_REBUILDS)
-    chosen = found[part["offset"] : part["offset"] + part["limit"]]
-    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+    return listed_part(request, await oversight.ask(rebuilds, projection, limit=MOST_REBUILDS))
 
 
 @one_of(f"{PROJECTION}/rebuilds/{{rebuild_id:int}}", REBUILD, "Show a rebuild")
@@ -266,10 +267,7 @@ async def list_view_failures(
 ) -> Answer[Any]:
     """List the events that could not be applied, each with how many wait behind it."""
     check_known(projection)
-    asked, part = page_of(request)
-    found = await oversight.ask(failures, projection, limit=MOST_FAILURES)
-    chosen = found[part["offset"] : part["offset"] + part["limit"]]
-    return listed(request, [camelled(one) for one in chosen], asked, len(found))
+    return listed_part(request, await oversight.ask(failures, projection, limit=MOST_FAILURES))
 
 
 @one_of(f"{PROJECTION}/failures/{{position:int}}", twin(FailureDetail), "Show a failure")

@@ -23,8 +23,9 @@ from event_store.connections import connect
 from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
-from projections.engine import Pages, catch_up
+from projections.engine import catch_up
 from projections.oversight import Oversight
+from projections.pages import Pages
 from projections.past_lists import Pasts
 from projections.row_cache import RowCache
 from projections.switched_on import PROJECTIONS

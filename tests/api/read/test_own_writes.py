@@ -16,7 +16,7 @@ from api.read import demands
 from api.read.live import routes as streams
 from api.tokens import Tokens
 from daybook.worker import Poster
-from projections import engine, progress
+from projections import posting, progress
 from projections.switched_on import PROJECTIONS
 from tests.api.conftest import Client, Person, list_product, place_order, refused
 from tests.api.read.conftest import Post, new_app
@@ -210,7 +210,7 @@ def test_news_that_nobody_told_are_found(  # noqa: PLR0913, PLR0917 - fixtures
         rows(database_url, CUT)
     list_product(staff)
     [(head,)] = rows(database_url, "select position from log_head")
-    monkeypatch.setattr(engine, "tell", lambda *_: None)
+    monkeypatch.setattr(posting, "tell", lambda *_: None)
     with running(threading.Thread(target=later(post))):
         answer = client.get("/api/v1/products", headers=insist(head, wait=10))
     assert int(answer.headers["daybook-position"]) >= head
