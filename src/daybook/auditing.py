@@ -24,7 +24,7 @@ from event_store.evidence.access_chain import (
 )
 from event_store.evidence.findings import Verified
 from event_store.evidence.heads import origin_of
-from event_store.evidence.notes import Head, PublicKey, Signer, head_of
+from event_store.evidence.notes import BadNote, Head, PublicKey, Signer, head_of
 from event_store.evidence.verification import Asked, verify
 from event_store.history import accesses
 
@@ -137,7 +137,7 @@ def trusted_keys(
 def verified_before(folder: Path, trusted: Sequence[PublicKey]) -> Head | None:
     """Return the head up to which the log was verified here, None if it never was."""
     path = folder / "verified.note"
-    return head_of(path.read_text(encoding="utf-8"), trusted) if path.exists() else None
+    return head_in_file(path, trusted) if path.exists() else None
 
 
 def published_heads(
@@ -148,5 +148,15 @@ def published_heads(
     own += [folder / "accesses.note", *sorted((folder / "accesses").glob("*.note"))]
     files = [*against, *(path for path in own if path.exists())]
     keys = [*trusted, *trusted_for_accesses(trusted)]
-    heads = [head_of(path.read_text(encoding="utf-8"), keys) for path in files]
-    return list(dict.fromkeys(heads))
+    return list(dict.fromkeys(head_in_file(path, keys) for path in files))
+
+
+def head_in_file(path: Path, keys: Sequence[PublicKey]) -> Head:
+    """Return the head in a file; `ServiceError` names the file that holds none to be trusted."""
+    try:
+        return head_of(path.read_text(encoding="utf-8"), keys)
+    except (BadNote, UnicodeDecodeError) as error:
+        raise ServiceError(
+            f"{path} holds no signed head that can be trusted ({error}): somebody has changed it,"
+            " or the key that has signed it has to be given by --key."
+        ) from error

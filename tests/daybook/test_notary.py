@@ -99,6 +99,11 @@ def test_the_command_line_verifies_and_finds(
         kept = tmp_path / "kept.note"
         published = folder_of(folder, origin_of(connection)) / "head.note"
         kept.write_text(published.read_text())
+    other = tmp_path / "other.note"
+    for text in ("garbage", kept.read_text().replace("\n310\n", "\n311\n")):
+        other.write_text(text)
+        told = typed("audit", "verify", "--against", str(other))
+        assert (told.returncode, "other.note" in told.stderr) == (2, True), told
     with tampering(database_url) as connection:
         edit_after(connection, 305)
     for more in ([], ["--since-verified"], ["--against", str(kept)]):
