@@ -22,6 +22,7 @@ from benchmarks import (
     privacy,
     projecting,
     reading,
+    redis_away,
     report,
     rivals,
     signing_in,
@@ -49,6 +50,7 @@ PARTS: dict[str, Measure] = {
         overloading,
         signing_in,
         delays,
+        redis_away,
         steady,
         starting,
     )
