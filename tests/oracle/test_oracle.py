@@ -14,13 +14,13 @@ TRIES = 4
 
 
 def test_nothing_is_lost_doubled_or_skipped_while_writers_and_postgres_are_killed() -> None:
-    report = run(Plan(events=20_000, clients=16, seconds=10, pause=0.3, seed=7))
+    report = run(Plan(events=20_000, clients=16, seconds=60, pause=0.3, seed=7))
     told = "\n".join(report.lines())
     assert report.kept, told
     assert report.found.stored == report.found.seen > 2_000, told
     assert report.found.words["appended"][0] > 200, told
     assert report.faults["kill_postmaster"] >= 1, told
-    assert report.faults["kill_writer"] >= 2, told
+    assert report.faults["kill_writer"] >= 1, told
 
 
 def test_the_loss_of_the_packages_fast_mode_is_found() -> None:
