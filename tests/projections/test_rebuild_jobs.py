@@ -114,6 +114,50 @@ def test_a_rebuild_whose_builder_is_killed_goes_on_where_it_was(
     assert everything(database_url) == live
 
 
+# A builder that says after each step in which state its rebuild is, and waits to be killed in one.
+STEPPER = """
+    import sys, time
+    from event_store.connections import connect
+    from projections import orders
+    from projections.rebuild import labour, start, unfinished
+
+    with connect(sys.argv[1], name="builder") as connection:
+        start(connection, orders.PROJECTION)
+        with labour(connection, {"orders": orders.PROJECTION}) as at_work:
+            while at_work.step(connection):
+                if unfinished(connection)[0].state == sys.argv[2]:
+                    print("there", flush=True)
+                    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("state", ["indexing", "catching_up", "comparing", "swapping"])
+def test_a_rebuild_whose_builder_is_killed_in_any_state_is_finished_by_the_next(
+    database_url: str, state: str
+) -> None:
+    append(database_url, many_orders(20))
+    post(database_url)
+    live = everything(database_url)
+    with started(STEPPER, database_url, state) as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == b"there\n"
+        builder.send_signal(signal.SIGKILL)
+    assert everything(database_url) == live
+    with connect(database_url, name="rebuild") as connection:
+        [left] = unfinished(connection)
+        assert left.state == state
+        ends = time.monotonic() + 10
+        while any(one.holder for one in partitions(connection, "orders") if one.side != "live"):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        carry_out(connection, ORDERS, left, lambda *_: None)
+        found = find(connection, left.id)
+        assert found.state == "done"
+        assert found.comparison is not None
+        assert found.comparison.equal
+    assert everything(database_url) == live
+
+
 def test_a_dry_run_says_what_would_change_and_changes_nothing(database_url: str) -> None:
     append(database_url, STORY)
     post(database_url)
