@@ -71,5 +71,5 @@ lock: $(VENV)/.installed-dev ## resolve the dependencies anew
 clean: ## remove .venv, caches and var (all local data)
 	@echo 'This removes .venv, the caches and var with all its data.'
 	@printf 'Go on? [y/N] ' && read answer && [ "$$answer" = y ]
-	-$(BIN)/python -c 'import pathlib; from daybook.postgres_place import remove; remove(pathlib.Path("var").absolute())'
+	-$(BIN)/python -c 'import pathlib; from daybook.embedded.postgres_place import remove; remove(pathlib.Path("var").absolute())'
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,7 +22,7 @@ from benchmarks.past_lists import measure_pasts
 from benchmarks.plain_insert import create as create_plain
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.shop_history import shop_history
-from daybook.audit_export import exported
+from daybook.command_line.audit_export import exported
 from daybook.notary import attest
 from daybook.settings import Settings
 from event_store.connections import connect

@@ -19,7 +19,7 @@ from commands.passwords import Passwords
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.states import EVENTS_WORTH_A_SNAPSHOT
 from commands.work import Tools
-from daybook.operator_commands import operator
+from daybook.command_line.operator_commands import operator
 from domain.money import Money
 from domain.product import ProductListed, StockAdjusted
 from event_store.privacy.keyring import NO_KEYS

@@ -25,9 +25,9 @@ from api.write.orders import NewOrder, OrderPlaced, placed
 from commands.identifiers import new_id
 from commands.orders.place_order import Placed
 from commands.receipts import Receipt
-from daybook import programs
 from daybook.api import both_sides
 from daybook.logs import configure_logs
+from daybook.processes import programs
 from daybook.settings import Settings
 from domain.money import Money
 from projections.amounts import MoneyView

@@ -12,17 +12,10 @@ import psycopg
 from benchmarks.findings import Finding
 from event_store.connections import connect
 from event_store.history.accesses import Access
-from projections import (
-    orders,
-    products,
-    sales_by_customer,
-    sales_by_day,
-    sales_by_product,
-    users,
-)
+from projections import orders, products, sales_by_customer, sales_by_day, sales_by_product, users
 from projections.listing import Listing, Request
-from projections.past_building import Archivist
-from projections.past_lists import Moment, PastPage, Pasts
+from projections.pasts.building import Archivist
+from projections.pasts.lists import Moment, PastPage, Pasts
 from projections.switched_on import PROJECTIONS
 
 ACCESS = Access("bench", "auditor", "bench", "list_as_of", {})

@@ -14,11 +14,11 @@ from litestar.params import FromQuery
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from daybook import programs
 from daybook.logs import configure_logs
+from daybook.processes import programs
 from daybook.settings import Settings
-from projections.list_sql import Shape, page_sql
 from projections.orders import LISTING
+from projections.reading.list_sql import Shape, page_sql
 
 PATH = "/plain/orders"
 SQL, CONSTANTS = page_sql(LISTING, Shape(("userId",), LISTING.default_sort, descending=True))

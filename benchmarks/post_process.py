@@ -9,11 +9,11 @@ from daybook import garbage
 from daybook.builder import NICE
 from daybook.logs import configure_logs
 from event_store.connections import connect
-from projections.engine import post_held
-from projections.leases import Crew
-from projections.pages import Pages
+from projections.posting.engine import post_held
+from projections.posting.leases import Crew
+from projections.posting.pages import Pages
 from projections.projection import PARTITIONS
-from projections.rebuild import labour, unfinished
+from projections.rebuilds.rebuild import labour, unfinished
 from projections.switched_on import PROJECTIONS
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.bench import free_port
-from daybook import embedded_postgres, postgres_place, sockets
+from daybook.embedded import postgres as embedded_postgres
+from daybook.embedded import postgres_place, sockets
 from daybook.migrate import migrate
-from daybook.supervisor import Supervisor
+from daybook.processes.supervisor import Supervisor
 
 # The very settings, programs and environment that the product starts its own with.
 SETTINGS = embedded_postgres._SETTINGS  # noqa: SLF001 - a copy would grow old

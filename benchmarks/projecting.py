@@ -16,9 +16,9 @@ from benchmarks.plain_views import PLAIN
 from benchmarks.postgres import Postgres, running_postgres
 from event_store.connections import connect
 from event_store.event_types import encode
-from projections import pages
-from projections.engine import catch_up
-from projections.rebuild import cancel, find, start
+from projections.posting import pages
+from projections.posting.engine import catch_up
+from projections.rebuilds.rebuild import cancel, find, start
 from projections.switched_on import PROJECTIONS
 
 PART = "projecting"

@@ -15,7 +15,7 @@ from benchmarks.load import Order
 from benchmarks.placing_orders import connections, finding, in_turn
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.shop import shop
-from daybook.supervisor import Supervisor
+from daybook.processes.supervisor import Supervisor
 
 PART = "rivals"
 CONNECTIONS = (8, 32, 128)

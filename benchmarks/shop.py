@@ -23,14 +23,15 @@ from benchmarks.postgres import Postgres
 from commands.execution import execute
 from commands.products.list_product import ListProduct, list_product
 from commands.work import Tools
-from daybook import embedded_valkey, programs
-from daybook.operator_commands import operator, operator_tools
+from daybook.command_line.operator_commands import operator, operator_tools
+from daybook.embedded import valkey as embedded_valkey
+from daybook.processes import programs
+from daybook.processes.supervisor import Supervisor
 from daybook.services import Services
 from daybook.settings import Settings
-from daybook.supervisor import Supervisor
 from domain.money import Money
 from domain.product import LARGEST_STOCK
-from projections.status import statuses
+from projections.posting.status import statuses
 
 SERVE = ("-m", "daybook", "serve", "--side", "all")
 SERVE_NOOP = ("-m", "benchmarks.noop_app")

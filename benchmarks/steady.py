@@ -20,8 +20,8 @@ from benchmarks.load import Answered, Order
 from benchmarks.whole_daybook import WholeDaybook, whole_daybook
 from event_store.connections import connect
 from event_store.event_types import encode
-from projections.jobs import Rebuild, find, start
-from projections.status import statuses
+from projections.posting.status import statuses
+from projections.rebuilds.jobs import Rebuild, find, start
 from projections.switched_on import PROJECTIONS
 
 PART = "steady"

@@ -8,9 +8,9 @@ import os
 
 from litestar import Litestar
 
-from daybook import programs
 from daybook.api import both_sides
 from daybook.logs import configure_logs
+from daybook.processes import programs
 from daybook.settings import Settings
 from event_store.privacy.sealer import Sealer
 from event_store.records import Append

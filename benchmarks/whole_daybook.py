@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bench import environment, free_port, wait_until
-from daybook.postgres_place import remove
+from daybook.embedded.postgres_place import remove
 
 DAYBOOK = (sys.executable, "-m", "daybook")
 EMAIL, PASSWORD = "admin@daybook.example", "a password to measure with"

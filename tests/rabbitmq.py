@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daybook.wakeups_over_rabbitmq import why_unusable
+from daybook.wakeups.over_rabbitmq import why_unusable
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SECONDS_TO_START = 90

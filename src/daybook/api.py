@@ -22,8 +22,10 @@ from api.revocations import Revocations
 from api.tokens import Tokens
 from daybook import garbage
 from daybook.facts import Facts
+from daybook.keys.master_key import keyring
+from daybook.keys.signing_keys import KeyRing
+from daybook.keys.tombstones import Tombstones, file_of
 from daybook.logs import configure_logs
-from daybook.master_key import keyring
 from daybook.metrics import Metrics
 from daybook.observation import observed
 from daybook.readiness import Stopping, checks, opened, reports
@@ -31,14 +33,12 @@ from daybook.services import Services
 from daybook.setting_values import RateLimit
 from daybook.settings import Settings
 from daybook.sides import Parts, Shared, reading, writing
-from daybook.signing_keys import KeyRing
-from daybook.tombstones import Tombstones, file_of
 from event_store.connections import pool
 from event_store.news import NewsReader
-from projections.row_cache import RowCache
-from projections.rows_in_redis import RowsInRedis
+from projections.reading.row_cache import RowCache
+from projections.reading.rows_in_redis import RowsInRedis
+from projections.reading.touched import Touched
 from projections.switched_on import PROJECTIONS
-from projections.touched import Touched
 
 Side = Literal["write", "read", "all"]
 SIDES: Mapping[Side, Sequence[Callable[[Shared], Parts]]] = MappingProxyType(

@@ -16,20 +16,21 @@ from pathlib import Path
 import psycopg
 import structlog
 
-from daybook import garbage, tombstones
-from daybook.children import end_with_parent
-from daybook.conductor import Conductor
+from daybook import garbage
+from daybook.command_line.operator_commands import operator_tools
+from daybook.keys import tombstones
+from daybook.keys.master_key import keyring
 from daybook.logs import configure_logs
-from daybook.master_key import keyring
 from daybook.notary import start_notary
-from daybook.operator_commands import operator_tools
+from daybook.operators.conductor import Conductor
+from daybook.processes.children import end_with_parent
 from daybook.services import Services
 from daybook.settings import Settings
-from daybook.wakeups import Herald
+from daybook.wakeups.sender import Herald
 from event_store.connections import connect
 from event_store.privacy.keyring import Keyring
 from event_store.upkeep import MOST_AT_ONCE, forget_expired_keys, forget_old_sign_ins
-from projections.pasts import drop_unused
+from projections.pasts.register import drop_unused
 from projections.switched_on import PROJECTIONS
 from reactions.event_stream import EventStream
 from reactions.mailing import outlet_for

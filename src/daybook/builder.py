@@ -15,14 +15,14 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from daybook import garbage
-from daybook.children import begin, end_with_parent
+from daybook.keys.master_key import keyring
 from daybook.logs import Seldom, configure_logs
-from daybook.master_key import keyring
+from daybook.processes.children import begin, end_with_parent
 from daybook.settings import Settings
 from event_store.connections import connect
-from projections import pasts
-from projections.past_building import Archivist
-from projections.rebuild import labour, unfinished
+from projections.pasts import register as pasts
+from projections.pasts.building import Archivist
+from projections.rebuilds.rebuild import labour, unfinished
 from projections.switched_on import PROJECTIONS
 
 NICE = 10

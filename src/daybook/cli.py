@@ -13,13 +13,13 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from daybook.audit_cli import audit
-from daybook.failure_cli import failures
+from daybook.command_line.audit_cli import audit
+from daybook.command_line.failure_cli import failures
+from daybook.command_line.privacy_cli import privacy
+from daybook.command_line.projection_cli import projections
+from daybook.command_line.reaction_commands import reactions
 from daybook.logs import configure_logs
 from daybook.printing import UNUSABLE, WRONG, Json, errors, out, print_json, print_result
-from daybook.privacy_cli import privacy
-from daybook.projection_cli import projections
-from daybook.reaction_commands import reactions
 from daybook.settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def settings() -> Settings:
 @app.command()
 def up() -> None:
     """Run everything here until Ctrl-C: Postgres, Valkey, the API and the workers."""
-    from daybook.programs import up as run
+    from daybook.processes.programs import up as run
 
     run(settings())
 
@@ -63,8 +63,8 @@ def serve(
     ] = "all",
 ) -> None:
     """Run the API server alone."""
-    from daybook.programs import FACTORIES
-    from daybook.programs import serve as run
+    from daybook.processes.programs import FACTORIES
+    from daybook.processes.programs import serve as run
 
     if side not in FACTORIES:
         raise typer.BadParameter(
@@ -76,7 +76,7 @@ def serve(
 @app.command()
 def work() -> None:
     """Run the workers alone."""
-    from daybook.programs import work as run
+    from daybook.processes.programs import work as run
 
     raise typer.Exit(run(settings()))
 
@@ -94,7 +94,7 @@ def migrate() -> None:
 @app.command()
 def demo() -> None:
     """Take a tour over HTTP: register, log in, place, pay and ship an order, read the views."""
-    from daybook.demo import run
+    from daybook.command_line.demo import run
 
     run(settings(), out)
 
@@ -112,7 +112,7 @@ def import_orders(
     as_json: Json = False,
 ) -> None:
     """Import orders from a file: each line once, however often it is imported."""
-    from daybook.import_orders import run
+    from daybook.importing.import_orders import run
 
     show = print_json if as_json else print_result
     run(settings(), file, layout=layout, rejects=rejects, console=errors, show=show)
@@ -125,8 +125,8 @@ def create_admin(
 ) -> None:
     """Create an administrator; the password is asked for, or read from DAYBOOK_ADMIN_PASSWORD."""
     from daybook.first_admin import create_admin as run
+    from daybook.keys.privacy import prepare
     from daybook.migrate import migrate as migrated
-    from daybook.privacy import prepare
     from daybook.services import services
 
     password = os.environ.get("DAYBOOK_ADMIN_PASSWORD") or typer.prompt(
@@ -144,7 +144,7 @@ def create_admin(
 @keys.command("list")
 def list_keys(as_json: Json = False) -> None:
     """Show which keys sign and verify access tokens: their names, never the secrets."""
-    from daybook.signing_keys import described, signing_keys
+    from daybook.keys.signing_keys import described, signing_keys
 
     show_keys(described(signing_keys(settings())), as_json=as_json)
 
@@ -152,8 +152,8 @@ def list_keys(as_json: Json = False) -> None:
 @keys.command("rotate")
 def rotate_keys(as_json: Json = False) -> None:
     """Let a new key sign, without a restart and without signing anybody out; takes 3 seconds."""
-    from daybook.key_rotation import rotate_and_record
-    from daybook.signing_keys import described
+    from daybook.command_line.key_rotation import rotate_and_record
+    from daybook.keys.signing_keys import described
 
     show_keys(described(rotate_and_record(settings())), as_json=as_json)
 

@@ -12,8 +12,8 @@ from psycopg.rows import TupleRow
 
 from event_store import reading
 from event_store.connections import connect
-from projections.jobs import unfinished
-from projections.status import statuses, workers
+from projections.posting.status import statuses, workers
+from projections.rebuilds.jobs import unfinished
 
 STATEMENT_MS = 3_000
 

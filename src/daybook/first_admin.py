@@ -9,7 +9,7 @@ from commands.execution import execute
 from commands.receipts import Receipt
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Tools
-from daybook.operator_commands import operator, operator_tools
+from daybook.command_line.operator_commands import operator, operator_tools
 from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from domain.administrators import STREAM_ID

@@ -5,9 +5,9 @@ from typing import Any
 import psycopg
 import redis
 
-from daybook import wakeups_over_rabbitmq
+from daybook.processes.supervisor import ServiceError, say
 from daybook.settings import Settings
-from daybook.supervisor import ServiceError, say
+from daybook.wakeups import over_rabbitmq as wakeups_over_rabbitmq
 
 _CONNECT_SECONDS = 5
 _OLDEST_POSTGRES = 15

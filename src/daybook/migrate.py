@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from event_store.connections import connect
-from projections.deploying import settle
+from projections.rebuilds.deploying import settle
 from projections.switched_on import PROJECTIONS
 
 LOCK = 0x4441_5942_4F4F_4B00  # "DAYBOOK" in ASCII: the advisory lock of migrations

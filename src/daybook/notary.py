@@ -13,8 +13,8 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from daybook.keys.secret_files import locked, replace
 from daybook.logs import Seldom
-from daybook.secret_files import locked, replace
 from daybook.settings import Settings, audit_keys
 from event_store.connections import connect
 from event_store.evidence.access_chain import (

@@ -13,9 +13,9 @@ from daybook.metrics import Measured, Metrics, measured
 from daybook.settings import Settings
 from event_store.privacy.keyring import Keyring
 from event_store.store import EventStore
-from projections.engine import post_held
-from projections.leases import Crew
-from projections.pages import Pages
+from projections.posting.engine import post_held
+from projections.posting.leases import Crew
+from projections.posting.pages import Pages
 from projections.projection import Projection
 
 Told = Callable[[int], None]

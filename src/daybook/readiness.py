@@ -10,11 +10,11 @@ from redis.asyncio import Redis
 from api.health import Check, Report
 from api.read.live.hub import Hub
 from daybook.migrate import newest_revision
-from daybook.reaction_desk import ReactionDesk
+from daybook.operators.reaction_desk import ReactionDesk
+from daybook.processes.stop_signals import on_stop_signal
 from daybook.services import Services
-from daybook.stop_signals import on_stop_signal
-from daybook.wakeups_over_rabbitmq import why_unusable
-from projections.status import statuses_async
+from daybook.wakeups.over_rabbitmq import why_unusable
+from projections.posting.status import statuses_async
 
 
 @asynccontextmanager

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daybook import embedded_postgres, embedded_valkey, sockets
-from daybook.given_services import check_given
-from daybook.keeper import (
+from daybook.embedded import postgres as embedded_postgres
+from daybook.embedded import sockets
+from daybook.embedded import valkey as embedded_valkey
+from daybook.embedded.keeper import (
     Notice,
     attach_or_lock,
     forbidden,
@@ -18,9 +19,10 @@ from daybook.keeper import (
     wait_for_attached,
     write,
 )
-from daybook.master_key import keyring
+from daybook.given_services import check_given
+from daybook.keys.master_key import keyring
+from daybook.processes.supervisor import ServiceError, Supervisor
 from daybook.settings import Settings
-from daybook.supervisor import ServiceError, Supervisor
 from event_store.privacy.keyring import NO_KEYS, Keyring
 
 __all__ = ["ServiceError", "Services", "kept_services", "services"]

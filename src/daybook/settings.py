@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from daybook import setting_values as values
-from daybook.secret_files import keep_first
+from daybook.keys.secret_files import keep_first
 from daybook.setting_values import AUDIT_KEY_BYTES, DURATION, SHORTEST_SECRET, RateLimit
 
 _SHORTEST_PASSWORD = 8

@@ -20,23 +20,23 @@ from api.write.intake import Intake
 from commands.passwords import Passwords
 from commands.sessions.door import Door
 from commands.work import Tools
+from daybook.keys.signing_keys import KeyRing
 from daybook.metrics import Metrics
 from daybook.observation import Observation
-from daybook.reaction_desk import ReactionDesk
+from daybook.operators.reaction_desk import ReactionDesk
+from daybook.processes.stop_signals import on_stop_signal
 from daybook.services import Services
 from daybook.setting_values import RateLimit
 from daybook.settings import Settings, audit_keys
-from daybook.signing_keys import KeyRing
-from daybook.stop_signals import on_stop_signal
-from daybook.wakeups import Herald
+from daybook.wakeups.sender import Herald
 from event_store.privacy.held import PersonalData
 from event_store.sign_ins import FailureLimit, SignIns
 from event_store.trail import Trail
-from projections.oversight import Oversight
-from projections.past_lists import Pasts
-from projections.row_cache import RowCache
+from projections.oversight.desk import Oversight
+from projections.pasts.lists import Pasts
+from projections.reading.row_cache import RowCache
+from projections.reading.views import Views
 from projections.switched_on import PROJECTIONS
-from projections.views import Views
 
 
 @dataclass

@@ -27,8 +27,8 @@ from domain.refusal import Refusal
 from event_store.privacy.keyring import Keyring
 from event_store.records import Append, Appended, Repeated
 from event_store.store import EventStore
-from projections.leases import Crew
-from projections.pages import Pages
+from projections.posting.leases import Crew
+from projections.posting.pages import Pages
 from projections.projection import Projection
 
 FAILED = 500

@@ -5,15 +5,15 @@ import psycopg
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
+from daybook.importing.order_file import FileRefused
 from daybook.migrate import NewerDatabase
-from daybook.order_file import FileRefused
 from daybook.services import ServiceError
 from domain.refusal import Refusal
 from event_store.event_types import UnknownEvent
 from event_store.evidence.notes import BadNote
 from event_store.records import StoreUnavailable
-from projections.posting import ProjectionFailed
-from projections.rebuild import RebuildRunning
+from projections.posting.post_page import ProjectionFailed
+from projections.rebuilds.rebuild import RebuildRunning
 
 REFUSED = (Refusal, ProjectionFailed, RebuildRunning)
 OURS = (

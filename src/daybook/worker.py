@@ -16,22 +16,22 @@ from psycopg.rows import TupleRow
 
 from daybook import garbage
 from daybook.builder import Foreman
-from daybook.children import Kept
+from daybook.keys.master_key import keyring
 from daybook.logs import Seldom, configure_logs
-from daybook.master_key import keyring
 from daybook.observation import Post, posting
-from daybook.relay import Relay
+from daybook.processes.children import Kept
 from daybook.services import Services
 from daybook.settings import Settings
-from daybook.wakeup_message import ACTOR, QUEUE
-from daybook.wakeups import make_broker
-from daybook.wakeups_over_redis import Marks
+from daybook.wakeups.message import ACTOR, QUEUE
+from daybook.wakeups.over_redis import Marks
+from daybook.wakeups.relay import Relay
+from daybook.wakeups.sender import make_broker
 from event_store.connections import LOST_OR_ENDED, connect
 from event_store.privacy.keyring import NO_KEYS, Keyring
-from projections.engine import post_held
-from projections.leases import BEAT_SECONDS, Crew
-from projections.pages import Pages
-from projections.posting import ProjectionFailed
+from projections.posting.engine import post_held
+from projections.posting.leases import BEAT_SECONDS, Crew
+from projections.posting.pages import Pages
+from projections.posting.post_page import ProjectionFailed
 from projections.projection import PARTITIONS, Projection
 from projections.switched_on import PROJECTIONS
 

@@ -1,13 +1,6 @@
 """Which projections are posted: the one list. A new one also needs a migration for its tables."""
 
-from projections import (
-    orders,
-    products,
-    sales_by_customer,
-    sales_by_day,
-    sales_by_product,
-    users,
-)
+from projections import orders, products, sales_by_customer, sales_by_day, sales_by_product, users
 from projections.projection import Projection
 
 PROJECTIONS: dict[str, Projection] = {

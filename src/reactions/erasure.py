@@ -16,7 +16,7 @@ from domain.user import UserForgotten
 from event_store.event_types import names_of
 from event_store.privacy.keyring import Keyring
 from event_store.records import Recorded, StoreUnavailable
-from projections.rebuild import prune
+from projections.rebuilds.rebuild import prune
 from projections.switched_on import PROJECTIONS
 from reactions.mail_folder import MailFolder
 from reactions.reaction import Outage, Reaction, Refused

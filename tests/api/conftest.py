@@ -27,8 +27,8 @@ from commands.passwords import Passwords
 from commands.sessions.door import Door
 from commands.users.register_user import CreateAdministrator, create_administrator
 from commands.work import Asker, Tools
-from daybook.reaction_desk import ReactionDesk
-from daybook.tombstones import Tombstones
+from daybook.keys.tombstones import Tombstones
+from daybook.operators.reaction_desk import ReactionDesk
 from event_store.store import EventStore
 from tests.daybook.conftest import redis_url
 from tests.event_store.given import keyring

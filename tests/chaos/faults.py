@@ -15,9 +15,9 @@ import psutil
 import psycopg
 import redis
 
-from daybook.wakeup_message import message_for
-from daybook.wakeups_over_redis import make_broker
-from projections.leases import LEASE_SECONDS
+from daybook.wakeups.message import message_for
+from daybook.wakeups.over_redis import make_broker
+from projections.posting.leases import LEASE_SECONDS
 from projections.switched_on import PROJECTIONS
 from tests.chaos.parting import FarWorker
 from tests.rabbitmq import Rabbitmq

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from daybook.children import end_with_parent
+from daybook.processes.children import end_with_parent
 
 
 def say(word: str) -> None:

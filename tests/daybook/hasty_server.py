@@ -8,9 +8,9 @@ import os
 from litestar import Litestar
 
 from api import request
-from daybook import programs
 from daybook.api import both_sides
 from daybook.logs import configure_logs
+from daybook.processes import programs
 from daybook.settings import Settings
 
 SECONDS = 2

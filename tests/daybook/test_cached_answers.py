@@ -17,9 +17,9 @@ from daybook.settings import Settings
 from domain import product
 from event_store.connections import connect
 from projections import products
-from projections.engine import catch_up
-from projections.failures import failures, retry, skip
-from projections.pages import Pages
+from projections.posting.engine import catch_up
+from projections.posting.failures import failures, retry, skip
+from projections.posting.pages import Pages
 from tests.event_store.given import keyring
 from tests.projections.given import LANTERN, STORY, TEAPOT, Story, append, post
 from tests.projections.test_failures import failing_at

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from daybook.children import Kept
+from daybook.processes.children import Kept
 from tests.valkey import until
 
 MODULE = "tests.daybook.child_that_tells"
 PARENT = f"""
 import time
-from daybook.children import Kept
+from daybook.processes.children import Kept
 kept = Kept({MODULE!r}, "")
 kept.start()
 time.sleep(600)

@@ -27,10 +27,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from daybook.cli import app
+from daybook.command_line.operator_commands import operator
 from daybook.first_admin import ensure_first_admin
 from daybook.notary import attest
-from daybook.operator_commands import operator
-from daybook.programs import address, answers
+from daybook.processes.programs import address, answers
 from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from event_store.connections import connect

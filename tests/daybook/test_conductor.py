@@ -19,14 +19,14 @@ from commands.projections.resume_projection import ResumeProjection, resume_proj
 from commands.projections.roll_back_projection import RollBackProjection, roll_back_projection
 from commands.projections.skip_failure import SkipFailure, skip_failure
 from commands.work import Tools
-from daybook import conductor, obeying
-from daybook.conductor import Conductor
+from daybook.operators import conductor, obeying
+from daybook.operators.conductor import Conductor
 from domain.projection_control import HowToRebuild
 from event_store.connections import connect
-from projections import operations
-from projections.operations import Operation
-from projections.rebuild import labour
-from projections.status import Status, statuses
+from projections.oversight import operations
+from projections.oversight.operations import Operation
+from projections.posting.status import Status, statuses
+from projections.rebuilds.rebuild import labour
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import ADMIN, working_on
 from tests.event_store.asynchronous import on_a_loop

@@ -24,7 +24,7 @@ def test_five_hundred_at_once_share_the_connections_to_redis(
 ) -> None:
     # A busy machine may keep Redis from answering in time, and then it is left alone for a while.
     monkeypatch.setattr("api.windows.PATIENCE_SECONDS", 5)
-    monkeypatch.setattr("projections.rows_in_redis.WAITING_SECONDS", 5)
+    monkeypatch.setattr("projections.reading.rows_in_redis.WAITING_SECONDS", 5)
     append(database_url, STORY)
     post(database_url)
     settings = Settings(

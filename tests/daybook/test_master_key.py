@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daybook.master_key import master_secrets
+from daybook.keys.master_key import master_secrets
 from daybook.settings import Settings, SettingsError
 
 SECRET = "q8Zp3vX1mN7tR5wK2yB9dF4gH6jL0sAc"

@@ -18,8 +18,8 @@ from sqlalchemy.pool import NullPool
 from daybook.migrate import LOCK, NewerDatabase, config, migrate, migrations, newest_revision
 from event_store.connections import connect
 from projections import users
-from projections.rebuild import carry_out, unfinished
-from projections.status import statuses
+from projections.posting.status import statuses
+from projections.rebuilds.rebuild import carry_out, unfinished
 from projections.switched_on import PROJECTIONS
 from tests.conftest import address
 from tests.daybook.conftest import Typed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from daybook.command_line.operator_commands import user_name
 from daybook.notary import attest, check_published, folder_of, known_keys
-from daybook.operator_commands import user_name
 from event_store.connections import connect
 from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
 from event_store.evidence.notes import head_of

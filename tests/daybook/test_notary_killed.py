@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from daybook import notary, secret_files
+from daybook import notary
+from daybook.keys import secret_files
 from daybook.notary import attest, folder_of, known_keys
 from event_store.append_sql import CALL, arguments
 from event_store.connections import connect

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daybook.order_file import Entry, FileRefused, Rejected, lines_of, opened
+from daybook.importing.order_file import Entry, FileRefused, Rejected, lines_of, opened
 
 RETAIL = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 DAYBOOK = "invoice,sku,name,quantity,unit_price,placed_at,customer,currency"

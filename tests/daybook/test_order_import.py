@@ -18,10 +18,9 @@ import psycopg
 import pytest
 
 from commands.work import EMAIL, Asker, Tools
-from daybook.migrate import migrate
-from daybook.operator_commands import operator
-from daybook.order_file import Entry, Rejected, lines_of
-from daybook.order_import import (
+from daybook.command_line.operator_commands import operator
+from daybook.importing.order_file import Entry, Rejected, lines_of
+from daybook.importing.order_import import (
     MIXED,
     SCATTERED,
     TOO_LONG,
@@ -29,6 +28,7 @@ from daybook.order_import import (
     Outcome,
     derived_id,
 )
+from daybook.migrate import migrate
 from domain.order import LARGEST_QUANTITY, MOST_LINES
 from domain.user import EmailTaken
 from event_store import appender

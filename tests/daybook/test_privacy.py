@@ -11,9 +11,10 @@ import pytest
 from commands.execution import execute
 from commands.users.forget_user import ForgetUser, forget_user
 from commands.work import EMAIL
-from daybook import master_rotation, tombstones
-from daybook.master_key import add_secret, keyring
-from daybook.privacy import prepare
+from daybook.command_line import master_rotation
+from daybook.keys import tombstones
+from daybook.keys.master_key import add_secret, keyring
+from daybook.keys.privacy import prepare
 from daybook.services import ServiceError, Services
 from daybook.settings import Settings
 from domain.user import email_key

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from daybook.wakeup_message import QUEUE, message_for
-from daybook.wakeups import Herald
-from daybook.wakeups_over_rabbitmq import limited, make_broker, why_unusable
+from daybook.wakeups.message import QUEUE, message_for
+from daybook.wakeups.over_rabbitmq import limited, make_broker, why_unusable
+from daybook.wakeups.sender import Herald
 from projections.switched_on import PROJECTIONS
 from tests.conftest import address, run
 from tests.daybook.test_worker import NOWHERE, heralding, looking, sold, working

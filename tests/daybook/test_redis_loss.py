@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from daybook.wakeup_message import message_for
-from daybook.wakeups_over_redis import make_broker
+from daybook.wakeups.message import message_for
+from daybook.wakeups.over_redis import make_broker
 from projections.switched_on import PROJECTIONS
 from reactions.event_stream import KEY
 from tests.commands.given import registered, working_on

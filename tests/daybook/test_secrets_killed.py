@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from daybook import master_key, master_rotation, secret_files, signing_keys, tombstones
-from daybook.master_key import keyring
-from daybook.master_rotation import rotate_kept
-from daybook.secret_files import replace
+from daybook.command_line import master_rotation
+from daybook.command_line.master_rotation import rotate_kept
+from daybook.keys import master_key, secret_files, signing_keys, tombstones
+from daybook.keys.master_key import keyring
+from daybook.keys.secret_files import replace
 from daybook.services import Services
 from daybook.settings import Settings
 from event_store.connections import connect

@@ -20,9 +20,9 @@ import pytest
 import redis
 from psycopg.conninfo import conninfo_to_dict
 
-from daybook import postgres_place
+from daybook.embedded import postgres_place
 from daybook.given_services import check_redis
-from daybook.ports import check_port
+from daybook.processes.ports import check_port
 from daybook.services import ServiceError, kept_services, services
 from daybook.settings import Settings
 from tests.stories.running import free_port, wait_until

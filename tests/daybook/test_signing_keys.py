@@ -14,10 +14,10 @@ import pytest
 
 from api.errors import BadToken
 from api.tokens import Claims, Tokens
-from daybook import signing_keys
+from daybook.keys import signing_keys
+from daybook.keys.signing_keys import KeyRing, SigningKey, key_file, rotate, write
+from daybook.keys.signing_keys import signing_keys as keys_of
 from daybook.settings import Settings, SettingsError
-from daybook.signing_keys import KeyRing, SigningKey, key_file, rotate, write
-from daybook.signing_keys import signing_keys as keys_of
 from tests.daybook.conftest import Typed
 
 OLD, NEW = "old-0123456789abcdefghijklmnopqrstuv", "new-0123456789abcdefghijklmnopqrstuv"

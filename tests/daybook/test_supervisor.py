@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daybook import guard
-from daybook.supervisor import ServiceError, StartError, Supervisor
+from daybook.processes import guard
+from daybook.processes.supervisor import ServiceError, StartError, Supervisor
 
 PYTHON = sys.executable
 
@@ -120,7 +120,7 @@ def restore_signals() -> object:
 UP = """
 import sys
 from pathlib import Path
-from daybook.supervisor import Supervisor
+from daybook.processes.supervisor import Supervisor
 with Supervisor(Path(sys.argv[1])) as supervisor:
     supervisor.start("stubborn", [sys.executable, "-I", "-S", "-c", sys.argv[2]])
     supervisor.supervise(lambda: print("runs", flush=True))

@@ -25,9 +25,9 @@ from commands.work import Tools
 from daybook.tracing import Traced, TracedStore, posting_traced, traced
 from domain.refusal import NotFound
 from event_store.connections import connect
-from projections.engine import post_held
-from projections.leases import joined
-from projections.pages import Pages
+from projections.posting.engine import post_held
+from projections.posting.leases import joined
+from projections.posting.pages import Pages
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import STAFF
 from tests.commands.test_products import listing

@@ -22,18 +22,18 @@ from structlog.testing import capture_logs
 
 from commands.passwords import Passwords
 from commands.work import Tools
-from daybook.programs import WORKER_TIMEOUT, worker_command
+from daybook.processes.programs import WORKER_TIMEOUT, worker_command
 from daybook.settings import Settings
-from daybook.wakeup_message import message_for
-from daybook.wakeups import Herald
-from daybook.wakeups_over_redis import make_broker, mark_of
+from daybook.wakeups.message import message_for
+from daybook.wakeups.over_redis import make_broker, mark_of
+from daybook.wakeups.sender import Herald
 from daybook.worker import STUCK, Poster
 from event_store.connections import connect
 from event_store.store import EventStore
-from projections.leases import Crew
+from projections.posting.leases import Crew
+from projections.posting.status import partitions, workers
 from projections.projection import PARTITIONS, Projection
-from projections.rebuild import find, start
-from projections.status import partitions, workers
+from projections.rebuilds.rebuild import find, start
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
 from tests.conftest import address, run
@@ -283,7 +283,7 @@ MESSENGER = """
     import dramatiq
     from daybook import worker
     from daybook.services import Services
-    from projections.engine import post_held
+    from projections.posting.engine import post_held
     from tests.event_store.given import keyring
 
     def post(*given):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from daybook import embedded_postgres, sockets
-from daybook.supervisor import Supervisor
+from daybook.embedded import postgres as embedded_postgres
+from daybook.embedded import sockets
+from daybook.processes.supervisor import Supervisor
 
 BACKENDS = """
 select pid from pg_stat_activity where application_name like %s and backend_type = 'client backend'

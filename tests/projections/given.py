@@ -17,8 +17,8 @@ from event_store.connections import connect
 from event_store.event_types import Event
 from event_store.records import Append, Recorded, StreamChange
 from event_store.store import EventStore
-from projections.engine import catch_up
-from projections.pages import Pages
+from projections.posting.engine import catch_up
+from projections.posting.pages import Pages
 from projections.projection import Projection, Row, Rows, fold_page
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import ALICE, BOB, LANTERN, NOON, ORDER, TEAPOT, pounds

@@ -20,9 +20,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from event_store.connections import connect
 from projections.amounts import MoneyView
-from projections.copying import copy_rows
+from projections.posting.copying import copy_rows
+from projections.posting.row_sql import write_rows
 from projections.projection import Row
-from projections.row_sql import write_rows
 from tests.domain.given import ALICE, BOB
 
 KINDS = Table(

@@ -11,12 +11,12 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text
 from event_store.connections import connect
 from event_store.records import Recorded
 from projections import products
-from projections.deploying import settle
-from projections.engine import behind, catch_up
-from projections.pages import Pages
+from projections.posting.engine import behind, catch_up
+from projections.posting.pages import Pages
+from projections.posting.status import statuses
 from projections.projection import Place, Projection, Rows
-from projections.rebuild import carry_out, prune, unfinished
-from projections.status import statuses
+from projections.rebuilds.deploying import settle
+from projections.rebuilds.rebuild import carry_out, prune, unfinished
 from tests.projections.given import STORY, append, many_orders, post, stored
 
 NEW = Table(

@@ -29,13 +29,15 @@ from domain.product import ProductListed, StockAdjusted
 from event_store.connections import connect
 from event_store.event_types import Event, encode
 from event_store.records import Recorded
-from projections import pages, posting, products, row_sql
-from projections.failures import failures, retry, skip
-from projections.leases import Crew, LeaseLost
-from projections.pages import Pages
-from projections.pausing import pause, resume
+from projections import products
+from projections.posting import pages, row_sql
+from projections.posting import post_page as posting
+from projections.posting.failures import failures, retry, skip
+from projections.posting.leases import Crew, LeaseLost
+from projections.posting.pages import Pages
+from projections.posting.pausing import pause, resume
 from projections.projection import PARTITIONS, Rows, partition_of
-from projections.rebuild import carry_out, labour, rollback, start, unfinished
+from projections.rebuilds.rebuild import carry_out, labour, rollback, start, unfinished
 from tests.conftest import tampering
 from tests.domain.given import NOON, pounds
 

@@ -11,13 +11,13 @@ from domain import product
 from event_store.connections import connect
 from event_store.records import Recorded
 from projections import orders, products, sales_by_product
-from projections.engine import catch_up
-from projections.failures import failure, failures, retry, skip
-from projections.pages import Pages
-from projections.posting import ProjectionFailed
+from projections.posting.engine import catch_up
+from projections.posting.failures import failure, failures, retry, skip
+from projections.posting.pages import Pages
+from projections.posting.post_page import ProjectionFailed
+from projections.posting.status import statuses
 from projections.projection import Projection, Rows
-from projections.rebuild import rebuild
-from projections.status import statuses
+from projections.rebuilds.rebuild import rebuild
 from tests.conftest import tampering
 from tests.domain.given import LANTERN, ORDER, TEAPOT
 from tests.projections.given import STORY, append, everything, many_orders, post, stored
@@ -188,7 +188,7 @@ def test_a_collision_is_tried_five_times_with_growing_pauses_and_then_parked(
     database_url: str, monkeypatch: pytest.MonkeyPatch, code: str, times: int, parked: int
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("projections.posting.time.sleep", pauses.append)
+    monkeypatch.setattr("projections.posting.post_page.time.sleep", pauses.append)
     append(database_url, story := many_orders(4))
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(COLLIDING.format(third=story[2][0], times=times, code=code).encode())
@@ -216,8 +216,9 @@ VICTIM = """
     import os, signal, sys
     from dataclasses import replace
     from event_store.connections import connect
-    from projections import engine, orders
-    from projections.pages import Pages
+    from projections import orders
+    from projections.posting import engine
+    from projections.posting.pages import Pages
 
     def fold(rows, recorded):
         if recorded.position == 3:
@@ -250,7 +251,7 @@ def test_an_event_that_kills_three_workers_is_parked(database_url: str) -> None:
 def test_a_view_that_fails_everywhere_stands_still_instead(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.posting.MOST_FAILING_KEYS", 5)
+    monkeypatch.setattr("projections.posting.post_page.MOST_FAILING_KEYS", 5)
     append(database_url, many_orders(20))
     hopeless = failing_at(orders.PROJECTION, *range(1, 21), error=ValueError("no orders"))
     with connect(database_url, name="test") as connection:
@@ -273,7 +274,7 @@ def test_a_view_that_fails_for_no_event_s_sake_says_so_until_it_goes_on(
 
     with connect(database_url, name="test") as connection:
         with monkeypatch.context() as patched:
-            patched.setattr("projections.posting.write", broken)
+            patched.setattr("projections.posting.post_page.write", broken)
             with pytest.raises(RuntimeError):
                 catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
         [stands] = [one for one in statuses(connection) if one.name == "orders"]
@@ -288,8 +289,8 @@ def test_the_worker_that_holds_a_key_learns_of_its_retry(database_url: str) -> N
     append(database_url, STORY)
     late = [(UUID(int=7), product.ProductListed("LATE", "Late", STORY[2][1].price, 1))]
     assert late[0][0] != ORDER
-    from projections.engine import post_held  # noqa: PLC0415 - beside its use
-    from projections.leases import Crew  # noqa: PLC0415 - as above
+    from projections.posting.engine import post_held  # noqa: PLC0415 - beside its use
+    from projections.posting.leases import Crew  # noqa: PLC0415 - as above
 
     with connect(database_url, name="one") as one, connect(database_url, name="two") as two:
         crew = Crew([products.PROJECTION])

@@ -8,14 +8,7 @@ import pytest
 from sqlalchemy import Table
 
 from domain import order, session, user
-from projections import (
-    orders,
-    products,
-    sales_by_customer,
-    sales_by_day,
-    sales_by_product,
-    users,
-)
+from projections import orders, products, sales_by_customer, sales_by_day, sales_by_product, users
 from projections.amounts import money_view, plain_digits
 from projections.projection import Projection, Rows, fold_page, key_of
 from projections.switched_on import PROJECTIONS

@@ -20,14 +20,14 @@ from psycopg.rows import TupleRow
 from event_store.connections import connect
 from event_store.records import Recorded
 from projections import orders
-from projections import pages as pages_of_the_log
-from projections.engine import post_held
-from projections.leases import Crew, LeaseLost, joined
-from projections.pages import Pages
-from projections.pausing import pause, resume
-from projections.posting import post_page
+from projections.posting import pages as pages_of_the_log
+from projections.posting.engine import post_held
+from projections.posting.leases import Crew, LeaseLost, joined
+from projections.posting.pages import Pages
+from projections.posting.pausing import pause, resume
+from projections.posting.post_page import post_page
+from projections.posting.status import partitions, statuses, workers
 from projections.projection import PARTITIONS, Rows
-from projections.status import partitions, statuses, workers
 from tests.projections.given import append, everything, many_orders, position_of, post, stored
 
 ORDERS = orders.PROJECTION
@@ -126,9 +126,10 @@ SLEEPER = """
     import sys, time
     from dataclasses import replace
     from event_store.connections import connect
-    from projections import orders, posting
-    from projections.leases import Crew, LeaseLost
-    from projections.pages import Pages
+    from projections import orders
+    from projections.posting import post_page as posting
+    from projections.posting.leases import Crew, LeaseLost
+    from projections.posting.pages import Pages
 
     def fold(rows, recorded):
         print("inside", flush=True)

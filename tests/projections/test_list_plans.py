@@ -15,11 +15,12 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
 from event_store.connections import connect
-from projections import list_sql, orders, products, queries, users
-from projections.list_sql import Shape, expected_sql, page_sql
+from projections import orders, products, users
 from projections.listing import Listing, Page, Request, Stretch, place_of, values_of
-from projections.queries import list_rows, list_stretch
-from projections.totals import Totals
+from projections.reading import list_sql, queries
+from projections.reading.list_sql import Shape, expected_sql, page_sql
+from projections.reading.queries import list_rows, list_stretch
+from projections.reading.totals import Totals
 from tests.conftest import address, run
 from tests.projections.filled import fill
 

@@ -18,22 +18,15 @@ from event_store.connections import connect, connect_async
 from event_store.event_types import Event
 from event_store.history.accesses import Access
 from event_store.history.passed import NotYet
-from projections import (
-    built_rows,
-    orders,
-    past_building,
-    past_few,
-    products,
-    sales_by_customer,
-    sales_by_day,
-    sales_by_product,
-    users,
-)
+from projections import orders, products, sales_by_customer, sales_by_day, sales_by_product, users
 from projections.listing import Listing, Page, Request
-from projections.past_building import Archivist
-from projections.past_lists import Moment, NoPlace, PastPage, Pasts, Underway
-from projections.pasts import drop_unused, unfinished
-from projections.queries import list_rows
+from projections.pasts import building as past_building
+from projections.pasts import few_streams as past_few
+from projections.pasts.building import Archivist
+from projections.pasts.lists import Moment, NoPlace, PastPage, Pasts, Underway
+from projections.pasts.register import drop_unused, unfinished
+from projections.reading.queries import list_rows
+from projections.rebuilds import built_rows
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import NOON, pounds
 from tests.projections.given import ALICE, STORY, append, many_orders, post

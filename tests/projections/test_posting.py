@@ -25,13 +25,15 @@ from domain.order import OrderPaid, OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import folding, orders, pages, posting, products, sales_by_day
-from projections.copying import copy_rows
-from projections.engine import catch_up
-from projections.failures import failures
-from projections.pages import Pages
+from projections import orders, products, sales_by_day
+from projections.posting import folding, pages
+from projections.posting import post_page as posting
+from projections.posting.copying import copy_rows
+from projections.posting.engine import catch_up
+from projections.posting.failures import failures
+from projections.posting.pages import Pages
+from projections.posting.row_sql import read_rows, write_rows
 from projections.projection import Rows
-from projections.row_sql import read_rows, write_rows
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import ALICE, LANTERN, NOON, ORDER, TEAPOT, pounds
 from tests.projections.given import (
@@ -124,8 +126,9 @@ def test_of_two_workers_one_works_and_the_other_returns_at_once(database_url: st
 HALF_WAY = """
     import sys, time
     from event_store.connections import connect
-    from projections import engine, orders, posting, row_sql
-    from projections.pages import Pages
+    from projections import orders
+    from projections.posting import engine, post_page as posting, row_sql
+    from projections.posting.pages import Pages
 
     def stop(connection, table, rows, side):
         row_sql.write_rows(connection, table, rows[: len(rows) // 2], side)
@@ -164,7 +167,8 @@ def test_a_process_killed_inside_a_page_leaves_nothing_half_applied(database_url
 FORKING = """
     import os, sys
     from event_store.connections import connect
-    from projections import engine, pages, sales_by_day, suspects
+    from projections import sales_by_day
+    from projections.posting import engine, pages, suspects
 
     pages.PAGE, suspects.PAUSE_SECONDS = 10, 0.01
     for _ in sys.stdin:

@@ -7,12 +7,13 @@ import psycopg
 import pytest
 
 from event_store.connections import connect
-from projections import orders, pages, products
+from projections import orders, products
 from projections.listing import Request
+from projections.posting import pages
 from projections.projection import Projection
-from projections.rebuild import RebuildRunning, labour, rebuild, start
+from projections.reading.views import Views
+from projections.rebuilds.rebuild import RebuildRunning, labour, rebuild, start
 from projections.switched_on import PROJECTIONS
-from projections.views import Views
 from tests.event_store.given import appending
 from tests.projections.given import (
     STORY,

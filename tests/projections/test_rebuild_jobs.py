@@ -15,13 +15,15 @@ from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
-from projections import building, built_rows, orders, products, sales_by_day, swapping
-from projections.engine import catch_up
-from projections.failures import failures
-from projections.folding import fold
-from projections.pages import Pages
+from projections import orders, products, sales_by_day
+from projections.posting.engine import catch_up
+from projections.posting.failures import failures
+from projections.posting.folding import fold
+from projections.posting.pages import Pages
+from projections.posting.status import partitions
 from projections.projection import Projection, Rows
-from projections.rebuild import (
+from projections.rebuilds import building, built_rows, swapping
+from projections.rebuilds.rebuild import (
     Rebuild,
     RebuildFailed,
     RebuildRunning,
@@ -39,7 +41,6 @@ from projections.rebuild import (
     throttle,
     unfinished,
 )
-from projections.status import partitions
 from tests.domain.given import ALICE, NOON, ORDER, TEAPOT
 from tests.projections.given import (
     STORY,
@@ -70,8 +71,9 @@ def done(database_url: str, projection: Projection, **how: object) -> Rebuild:
 BUILDER = """
     import sys, time
     from event_store.connections import connect
-    from projections import building, built_rows, orders
-    from projections.rebuild import labour, start, unfinished
+    from projections import orders
+    from projections.rebuilds import building, built_rows
+    from projections.rebuilds.rebuild import labour, start, unfinished
 
     built_rows.MOST_ROWS, building.PAGE = 20, 20
     with connect(sys.argv[1], name="builder") as connection:
@@ -119,7 +121,7 @@ STEPPER = """
     import sys, time
     from event_store.connections import connect
     from projections import orders
-    from projections.rebuild import labour, start, unfinished
+    from projections.rebuilds.rebuild import labour, start, unfinished
 
     with connect(sys.argv[1], name="builder") as connection:
         start(connection, orders.PROJECTION)
@@ -229,8 +231,8 @@ def test_what_came_meanwhile_is_applied_before_the_live_view_is_locked(
     append(database_url, many_orders(205), after=5)
     post(database_url, ORDERS)
     with connect(database_url, name="test") as connection:
-        monkeypatch.setattr("projections.swapping.fold", folding)
-        monkeypatch.setattr("projections.swapping.lock", locking)
+        monkeypatch.setattr("projections.rebuilds.swapping.fold", folding)
+        monkeypatch.setattr("projections.rebuilds.swapping.lock", locking)
         swapping.swap_patiently(connection, ORDERS, "building", NO_KEYS)
     assert did[0] == ("lock", 1)
     assert did[-1] == ("lock", 2)

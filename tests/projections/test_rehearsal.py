@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from event_store.connections import connect
-from projections import rehearsal
-from projections.rehearsal import death_of
+from projections.posting import rehearsal
+from projections.posting.rehearsal import death_of
 
 
 def fails() -> None:

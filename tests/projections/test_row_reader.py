@@ -6,7 +6,7 @@ from uuid import uuid4
 from event_store.connections import pool
 from event_store.records import StoreUnavailable
 from projections.products import PRODUCTS, PROJECTION
-from projections.row_reader import RowReader
+from projections.reading.row_reader import RowReader
 from tests.event_store.given import rows
 
 NEW = """

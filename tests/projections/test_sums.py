@@ -19,14 +19,16 @@ from domain import order
 from domain.money import Money
 from event_store.connections import connect
 from event_store.event_types import Event
-from projections import building, pages, posting
-from projections.failures import failures
-from projections.jobs import Rebuild, find, fold_by_key, start, unfinished
-from projections.posting import UNFIT
+from projections.posting import pages
+from projections.posting import post_page as posting
+from projections.posting.failures import failures
+from projections.posting.post_page import UNFIT
+from projections.posting.sums_sql import Addition, add_up
 from projections.projection import PARTITIONS, Projection, partition_of
-from projections.rebuild import Labour, labour
+from projections.rebuilds import building
+from projections.rebuilds.jobs import Rebuild, find, fold_by_key, start, unfinished
+from projections.rebuilds.rebuild import Labour, labour
 from projections.rows import Row
-from projections.sums_sql import Addition, add_up
 from projections.switched_on import PROJECTIONS
 from tests.conftest import address, run, tampering
 from tests.domain.given import ALICE, BOB, LANTERN, NOON, ORDER, TEAPOT, pounds

@@ -12,13 +12,14 @@ from psycopg import OperationalError
 from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS
 from event_store.records import Recorded
-from projections import orders, products, suspects
-from projections.failures import failures
-from projections.leases import Crew
-from projections.pages import Pages
-from projections.posting import post_page
+from projections import orders, products
+from projections.posting import suspects
+from projections.posting.failures import failures
+from projections.posting.leases import Crew
+from projections.posting.pages import Pages
+from projections.posting.post_page import post_page
 from projections.projection import Projection, Rows
-from projections.rebuild import Labour, start, unfinished
+from projections.rebuilds.rebuild import Labour, start, unfinished
 from tests.event_store.outages import folder, server_in  # noqa: F401 - a fixture
 from tests.projections.given import STORY, append, many_orders, stored
 from tests.projections.test_leases import until

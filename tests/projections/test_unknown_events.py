@@ -10,11 +10,11 @@ import pytest
 
 from event_store.connections import connect
 from projections import products, users
-from projections.engine import catch_up
-from projections.pages import Pages
-from projections.posting import ProjectionFailed
-from projections.rebuild import RebuildFailed, rebuild
-from projections.status import Status, statuses
+from projections.posting.engine import catch_up
+from projections.posting.pages import Pages
+from projections.posting.post_page import ProjectionFailed
+from projections.posting.status import Status, statuses
+from projections.rebuilds.rebuild import RebuildFailed, rebuild
 from projections.switched_on import PROJECTIONS
 from tests.conftest import tampering
 from tests.projections.given import STORY, append, everything, position_of, post, rows_of, stored

@@ -25,7 +25,7 @@ from domain.user import AccountClosed, EmailTaken, UserForgotten, email_key
 from event_store.connections import connect
 from event_store.privacy.keyring import MAKE
 from event_store.records import StreamChange, VersionConflict
-from projections.rebuild import rebuild
+from projections.rebuilds.rebuild import rebuild
 from projections.switched_on import PROJECTIONS
 from reactions import erasure
 from reactions.mail_folder import MailFolder

@@ -11,9 +11,9 @@ from sqlalchemy import create_engine, make_url
 
 from daybook.migrate import config, migrate
 from event_store.connections import connect
-from projections.engine import catch_up
-from projections.pages import Pages
-from projections.rebuild import rebuild
+from projections.posting.engine import catch_up
+from projections.posting.pages import Pages
+from projections.rebuilds.rebuild import rebuild
 from projections.switched_on import PROJECTIONS
 from reactions.mail_folder import MailFolder
 from tests.commands.given import registered, working_on

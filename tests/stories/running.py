@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
-from daybook.postgres_place import remove
+from daybook.embedded.postgres_place import remove
 
 DAYBOOK = [sys.executable, "-m", "daybook"]
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@daybook.example", "a password for tests"

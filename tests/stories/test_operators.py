@@ -13,11 +13,11 @@ import pytest
 from litestar.testing import TestClient
 
 from api.tokens import Tokens
-from daybook import conductor
-from daybook.conductor import Conductor
+from daybook.operators import conductor
+from daybook.operators.conductor import Conductor
 from daybook.worker import Poster
 from event_store.connections import connect
-from projections.rebuild import labour
+from projections.rebuilds.rebuild import labour
 from projections.switched_on import PROJECTIONS
 from tests.api.conftest import (
     ADMIN_EMAIL,

@@ -10,7 +10,7 @@ from graphql import GraphQLError
 from api.errors import MALFORMED, OURS
 from domain.refusal import Refusal
 from event_store.records import StoreUnavailable
-from projections.views import ViewBehind
+from projections.reading.views import ViewBehind
 
 log = structlog.get_logger(__name__)
 

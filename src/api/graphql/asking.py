@@ -12,10 +12,10 @@ from api.errors import NotSignedIn
 from api.read.cursors import Cursors
 from api.request_context import Caller
 from projections import orders, products, users
-from projections.batches import Choice, Wanted, counts_by_user, orders_by_user, rows_by_id
 from projections.listing import Part
 from projections.projection import Projection, Row
-from projections.views import Question, Views
+from projections.reading.batches import Choice, Wanted, counts_by_user, orders_by_user, rows_by_id
+from projections.reading.views import Question, Views
 
 Found = TypeVar("Found")
 InState = tuple[UUID, str]

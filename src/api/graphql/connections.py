@@ -12,9 +12,9 @@ from api.read.cursors import Place
 from api.read.lists import LARGEST_PAGE, AskedOfAny, ListQuery, asked_of_any, read_values
 from api.read.v2.stretches import name_of
 from domain.refusal import Detail
-from projections.list_sql import place_types
 from projections.listing import Listing, Part, Request, Stretch, place_of
 from projections.projection import Row
+from projections.reading.list_sql import place_types
 
 Node = TypeVar("Node")
 USUAL = 20

@@ -27,7 +27,7 @@ from api.read.cursors import Cursors
 from api.read.views import CONSISTENCY, operation
 from api.request import ApiRequest
 from api.routes import route
-from projections.views import Views
+from projections.reading.views import Views
 
 PATH = "/graphql"
 TAG = "GraphQL"

@@ -23,9 +23,9 @@ from api.read.orders import LIST as ORDER_LIST
 from domain import order, user
 from domain.refusal import NotFound
 from projections import orders, products, users
-from projections.batches import Choice, Wanted
 from projections.listing import Listing
 from projections.projection import Row
+from projections.reading.batches import Choice, Wanted
 
 Info: TypeAlias = strawberry.Info[Asking, None]
 

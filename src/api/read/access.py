@@ -9,7 +9,7 @@ from api.request_context import Caller
 from domain.refusal import Forbidden, NotFound
 from projections import orders, products, users
 from projections.projection import Row
-from projections.views import Views
+from projections.reading.views import Views
 
 Filters = MutableMapping[str, Any]
 Seen = tuple[Row, int]

@@ -22,9 +22,9 @@ from api.request import ApiRequest
 from domain.refusal import Detail, NotFound
 from event_store.history.passed import NotYet
 from event_store.trail import Trail
-from projections.as_of import row_of_stream
 from projections.listing import Listing
-from projections.past_lists import Moment, NoPlace, Pasts, Underway
+from projections.pasts.as_of import row_of_stream
+from projections.pasts.lists import Moment, NoPlace, Pasts, Underway
 from projections.projection import Projection, Row
 
 __all__ = ["EXCEPTION_HANDLERS", "VALUES", "listed_as_of", "shown_as_of"]

@@ -16,7 +16,7 @@ from api.errors import AnyRequest, MalformedRequest, failure
 from api.read.access import NotSeen
 from api.read.answers import position_header
 from api.request_context import context_of
-from projections.views import ViewBehind, Views
+from projections.reading.views import ViewBehind, Views
 
 HEADER = b"daybook-min-position"
 POSITION = re.compile(rb"0|[1-9][0-9]{0,18}")

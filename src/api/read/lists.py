@@ -12,7 +12,7 @@ from api.read.values import Value, choice, some_of, whole
 from api.request import ApiRequest
 from domain.refusal import Detail
 from projections import listing
-from projections.past_lists import Moment
+from projections.pasts.lists import Moment
 
 LARGEST_PAGE = 100
 DEEPEST_ROW = 10_000  # ASVS 2.4.1: whoever wants more follows version 2's cursors

@@ -8,7 +8,7 @@ from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
 from api.read.values import Value, choice, instant
-from projections.past_lists import Moment
+from projections.pasts.lists import Moment
 
 LONGEST_POSITION = 18
 MOMENT = instant("", day_counts=True)

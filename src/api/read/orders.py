@@ -21,8 +21,8 @@ from api.routes import V1
 from domain import order
 from event_store.trail import Trail
 from projections.orders import LISTING, ORDERS, PROJECTION, OrderView, order_view
-from projections.past_lists import Moment, Pasts
-from projections.views import Views
+from projections.pasts.lists import Moment, Pasts
+from projections.reading.views import Views
 
 TAG = "Orders"
 OrderId = Annotated[UUID, PathParameter(description="The order's id.")]

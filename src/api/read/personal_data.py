@@ -20,8 +20,8 @@ from event_store.trail import Trail
 from projections import orders, users
 from projections.listing import Request
 from projections.orders import OrderView, order_view
+from projections.reading.views import Views
 from projections.users import UserView, user_view
-from projections.views import Views
 
 PAGE = 100
 MOST_ORDERS = 10_000

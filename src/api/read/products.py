@@ -17,7 +17,7 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V1
 from event_store.trail import Trail
-from projections.past_lists import Pasts
+from projections.pasts.lists import Pasts
 from projections.products import (
     LISTING,
     PRODUCTS,
@@ -26,7 +26,7 @@ from projections.products import (
     Status,
     product_view,
 )
-from projections.views import Views
+from projections.reading.views import Views
 
 TAG = "Products"
 ProductId = Annotated[UUID, PathParameter(description="The product's id.")]

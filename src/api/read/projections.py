@@ -22,11 +22,11 @@ from api.request import ApiRequest
 from api.routes import NO_LINKS, V1, camel, route
 from api.successes import success
 from domain.refusal import NotFound
-from projections import operations
-from projections.failures import Failure, FailureDetail, failure, failures
-from projections.oversight import Oversight
-from projections.rebuild import Rebuild, find, rebuilds
-from projections.standing import Standing, standings
+from projections.oversight import operations
+from projections.oversight.desk import Oversight
+from projections.oversight.standing import Standing, standings
+from projections.posting.failures import Failure, FailureDetail, failure, failures
+from projections.rebuilds.rebuild import Rebuild, find, rebuilds
 from projections.switched_on import PROJECTIONS
 
 TAG = "Projections"

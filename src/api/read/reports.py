@@ -19,9 +19,9 @@ from api.routes import V1
 from projections import sales_by_customer, sales_by_day, sales_by_product
 from projections.amounts import MoneyView
 from projections.listing import Listing
-from projections.past_lists import Pasts
+from projections.pasts.lists import Pasts
 from projections.projection import Row
-from projections.views import Views
+from projections.reading.views import Views
 
 TAG = "Reports"
 PERIOD = {

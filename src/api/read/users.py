@@ -19,7 +19,8 @@ from api.request import ApiRequest
 from api.routes import V1
 from domain import user
 from event_store.trail import Trail
-from projections.past_lists import Pasts
+from projections.pasts.lists import Pasts
+from projections.reading.views import Views
 from projections.users import (
     LISTING,
     PROJECTION,
@@ -29,7 +30,6 @@ from projections.users import (
     admin_view,
     user_view,
 )
-from projections.views import Views
 
 TAG = "Users"
 UserId = Annotated[UUID, PathParameter(description="The user's id.")]

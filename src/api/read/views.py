@@ -17,7 +17,7 @@ from api.links import Links
 from api.read.values import Value
 from api.routes import NO_LINKS, route
 from api.successes import success
-from projections.past_lists import Underway
+from projections.pasts.lists import Underway
 
 POSITION = OpenAPIHeader(
     description="The position in the log up to which the view had seen.",

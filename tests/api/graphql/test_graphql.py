@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 from api.graphql.schema import FILE, schema_with
 from api.tokens import Tokens
-from projections import queries
+from projections.reading import queries
 from tests.api.conftest import (
     Client,
     Person,

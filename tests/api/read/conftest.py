@@ -18,18 +18,18 @@ from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
 from api.write.idempotency import EXCEPTION_HANDLERS
-from daybook.reaction_desk import ReactionDesk
+from daybook.operators.reaction_desk import ReactionDesk
 from event_store.connections import connect
 from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
-from projections.engine import catch_up
-from projections.oversight import Oversight
-from projections.pages import Pages
-from projections.past_lists import Pasts
-from projections.row_cache import RowCache
+from projections.oversight.desk import Oversight
+from projections.pasts.lists import Pasts
+from projections.posting.engine import catch_up
+from projections.posting.pages import Pages
+from projections.reading.row_cache import RowCache
+from projections.reading.views import Views
 from projections.switched_on import PROJECTIONS
-from projections.views import Views
 from tests.api.conftest import (
     Client,
     Person,

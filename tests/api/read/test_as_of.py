@@ -11,8 +11,8 @@ from api.envelope import ENCODER
 from event_store import reading
 from event_store.connections import connect
 from projections import orders, products, users
-from projections.as_of import as_text
-from projections.past_building import Archivist
+from projections.pasts.as_of import as_text
+from projections.pasts.building import Archivist
 from projections.projection import Projection, Rows, fold_page
 from projections.switched_on import PROJECTIONS
 from tests.api.conftest import (

@@ -16,7 +16,8 @@ from api.read import demands
 from api.read.live import routes as streams
 from api.tokens import Tokens
 from daybook.worker import Poster
-from projections import posting, progress
+from projections.posting import post_page as posting
+from projections.posting import progress
 from projections.switched_on import PROJECTIONS
 from tests.api.conftest import Client, Person, list_product, place_order, refused
 from tests.api.read.conftest import Post, new_app

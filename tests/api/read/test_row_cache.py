@@ -22,11 +22,11 @@ from event_store.records import StreamChange
 from projections import orders, products, users
 from projections.products import PRODUCTS
 from projections.projection import Row
-from projections.row_cache import RowCache
-from projections.rows_in_redis import RowsInRedis, Seen, name_of
+from projections.reading.row_cache import RowCache
+from projections.reading.rows_in_redis import RowsInRedis, Seen, name_of
+from projections.reading.touched import Touched
+from projections.reading.views import Views
 from projections.switched_on import PROJECTIONS
-from projections.touched import Touched
-from projections.views import Views
 from tests.api.conftest import KEYS, refused
 from tests.api.read.conftest import new_app
 from tests.domain.given import pounds
@@ -370,7 +370,7 @@ def test_a_row_in_memory_is_used_for_its_time_only(told: str) -> None:
 def test_the_log_is_followed_while_rows_are_asked_for_and_no_longer(
     told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.touched.ASLEEP_SECONDS", 0.3)
+    monkeypatch.setattr("projections.reading.touched.ASLEEP_SECONDS", 0.3)
 
     async def story() -> None:
         touched = Touched(told, [products.PROJECTION], 300)

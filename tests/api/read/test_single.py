@@ -12,7 +12,7 @@ from api.tokens import Tokens
 from event_store.records import StoreUnavailable
 from projections.orders import ORDERS
 from projections.orders import PROJECTION as ORDERS_PROJECTION
-from projections.views import Views
+from projections.reading.views import Views
 from tests.api.conftest import Client, Person, data_of, list_product, place_order, refused
 from tests.api.read.conftest import Post, new_app
 

@@ -21,8 +21,8 @@ from event_store.reading import page
 from event_store.recorders.datastore import Datastore
 from event_store.recorders.process_recorder import LogProcessRecorder
 from event_store.recorders.recorder import LogRecorder
-from projections.engine import behind, catch_up
-from projections.pages import Pages
+from projections.posting.engine import behind, catch_up
+from projections.posting.pages import Pages
 from projections.switched_on import PROJECTIONS
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import NAMES, appending, change, command, note, rows

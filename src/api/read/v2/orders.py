@@ -17,7 +17,7 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V2
 from projections.orders import LISTING, OrderV2View, order_v2_view
-from projections.views import Views
+from projections.reading.views import Views
 
 LIST = CursorQuery(LISTING, OrderV2View, FILTERS)
 # In a user's own list the user is in the path.

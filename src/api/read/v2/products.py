@@ -14,7 +14,7 @@ from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V2
 from projections.products import LISTING, ProductView, product_view
-from projections.views import Views
+from projections.reading.views import Views
 
 LIST = CursorQuery(LISTING, ProductView, FILTERS)
 

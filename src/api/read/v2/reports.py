@@ -11,7 +11,7 @@ from api.read.v2.stretches import CursorQuery, stretched
 from api.read.views import list_route
 from api.request import ApiRequest
 from api.routes import V2
-from projections.views import Views
+from projections.reading.views import Views
 
 QUERIES = {name: CursorQuery(one.listing, one.view, PERIOD) for name, one in GROUPINGS.items()}
 VALUES = documented(QUERIES)

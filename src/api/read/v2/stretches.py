@@ -11,9 +11,9 @@ from api.read.lists import AskedOfAny, asked_of_any, read_values, values_of_any
 from api.read.values import Value, cursor
 from api.request import ApiRequest
 from projections import listing
-from projections.list_sql import place_types
 from projections.projection import Row
-from projections.views import Views
+from projections.reading.list_sql import place_types
+from projections.reading.views import Views
 
 
 class Asked(AskedOfAny, frozen=True, kw_only=True):

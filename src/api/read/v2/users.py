@@ -19,8 +19,8 @@ from api.read.v2.stretches import CursorQuery, stretched
 from api.read.views import list_route, single_route
 from api.request import ApiRequest
 from api.routes import V2
+from projections.reading.views import Views
 from projections.users import LISTING, AdminUserV2View, UserV2View, admin_v2_view, user_v2_view
-from projections.views import Views
 
 LIST = CursorQuery(LISTING, UserV2View, FILTERS)
 ADMIN_LIST = CursorQuery(LISTING, AdminUserV2View, FILTERS)

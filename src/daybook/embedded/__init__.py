@@ -1,0 +1,1 @@
+"""Postgres and Valkey that Daybook runs itself."""

@@ -1,0 +1,1 @@
+"""Orders from files of other systems."""

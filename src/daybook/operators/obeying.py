@@ -1,0 +1,147 @@
+"""What is done about each thing that operators ask of a projection, and what is said of it."""
+
+from typing import assert_never
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from domain import projection_control as control
+from event_store.connections import LOST
+from event_store.privacy.keyring import Keyring
+from projections.oversight import operations
+from projections.oversight.operations import Note
+from projections.posting import failures, pausing
+from projections.projection import Projection
+from projections.rebuilds import rebuild
+from projections.switched_on import PROJECTIONS
+
+LONGEST_DETAIL = 1_000
+REBUILT: dict[str, control.Outcome] = {"done": "done", "cancelled": "cancelled", "failed": "failed"}
+
+log = structlog.get_logger(__name__)
+
+
+def attempt(connection: Connection[TupleRow], request: control.Request, keys: Keyring) -> Note:
+    """Carry out a request inside of a transaction; what is refused or fails has changed nothing."""
+    try:
+        with connection.transaction():
+            return act(connection, PROJECTIONS[request.projection], request, keys)
+    except LOST:
+        raise
+    except (LookupError, rebuild.RebuildRunning) as refusal:
+        return Note(None, "refused", described(refusal))
+    except Exception as error:
+        log.exception("operation_failed", projection=request.projection)
+        return Note(None, "failed", described(error))
+
+
+def act(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.Request,
+    keys: Keyring,
+) -> Note:
+    """Do what is asked; `LookupError` if there is nothing that it could be done to."""
+    name = projection.name
+    match request:
+        case control.ProjectionPaused():
+            pausing.pause(connection, name)
+            return done("It stands still.")
+        case control.ProjectionResumed():
+            pausing.resume(connection, name)
+            return done("It follows the log.")
+        case control.ProjectionRollbackRequested():
+            back = rebuild.rollback(connection, projection, keys)
+            return done(f"The tables from before the last swap are read again, at {back.position}.")
+        case control.ProjectionPruneRequested():
+            return done(f"{rebuild.prune(connection, projection)} tables were dropped.")
+        case control.ParkedFailureRetryRequested() | control.ParkedFailureSkipRequested():
+            return act_on_failures(connection, projection, request, keys)
+        case _:
+            return act_on_rebuild(connection, projection, request)
+
+
+def act_on_rebuild(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.ProjectionRebuildRequested
+    | control.ProjectionRebuildThrottled
+    | control.ProjectionSwapRequested
+    | control.ProjectionRebuildCancelled,
+) -> Note:
+    """Start a rebuild, or do something about the one under way."""
+    match request:
+        case control.ProjectionRebuildRequested(how=how):
+            job = rebuild.start(
+                connection,
+                projection,
+                dry_run=how.dry_run,
+                hold=how.hold,
+                on_failure=how.on_failure,
+                throttle=how.throttle / 100,
+            )
+            return Note(job.id, None, None)
+        case control.ProjectionRebuildThrottled(throttle=percent):
+            rebuild.throttle(connection, projection.name, percent / 100)
+            return done(f"Builders work in {percent} percent of the time.")
+        case control.ProjectionSwapRequested():
+            rebuild.swap(connection, projection.name)
+            return done("It is being swapped in.")
+        case control.ProjectionRebuildCancelled():
+            rebuild.cancel(connection, projection)
+            return done("The rebuild was given up.")
+        case _:
+            assert_never(request)
+
+
+def act_on_failures(
+    connection: Connection[TupleRow],
+    projection: Projection,
+    request: control.ParkedFailureRetryRequested | control.ParkedFailureSkipRequested,
+    keys: Keyring,
+) -> Note:
+    """Try again what is parked, or leave an event out."""
+    position = request.position
+    if position is None:
+        tried = failures.retry(connection, projection, keys=keys)
+        return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+    key = operations.failed_key(connection, projection.name, position)
+    if isinstance(request, control.ParkedFailureSkipRequested):
+        left = failures.skip(connection, projection, key, position, keys=keys)
+        return done(
+            f"Event {position} was left out, {left.applied} applied, {left.waiting} still wait."
+        )
+    tried = failures.retry(connection, projection, key, keys=keys)
+    return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+
+
+def ending(connection: Connection[TupleRow], note: Note) -> Note:
+    """Return a note with what came of its rebuild, if that has ended since."""
+    if note.outcome is not None or note.rebuild_id is None:
+        return note
+    job = rebuild.find(connection, note.rebuild_id)
+    outcome = REBUILT.get(job.state)
+    return note if outcome is None else Note(job.id, outcome, what_was_made(job))
+
+
+def what_was_made(job: rebuild.Rebuild) -> str:
+    """Say what a rebuild came to."""
+    if job.error:
+        return job.error[:LONGEST_DETAIL]
+    counted = (job.rows or {}).items()
+    rows = ", ".join(f"{table}: {new} rows" for table, (_, new) in counted)
+    if job.comparison is None:
+        return rows
+    return f"{rows}; the new tables are {'equal' if job.comparison.equal else 'different'}"
+
+
+def done(detail: str) -> Note:
+    """Return the note of something that was done."""
+    return Note(None, "done", detail)
+
+
+def described(error: Exception) -> str:
+    """Say for people what was wrong."""
+    text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+    return f"{text or type(error).__name__}"[:LONGEST_DETAIL]

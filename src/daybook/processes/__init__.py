@@ -1,0 +1,1 @@
+"""Processes: started, watched, restarted, and none left behind."""

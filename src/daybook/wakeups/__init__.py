@@ -1,0 +1,1 @@
+"""News on their way to the workers, over Redis or RabbitMQ."""

@@ -1,0 +1,1 @@
+"""Views as they were at a position of the log."""

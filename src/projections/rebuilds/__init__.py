@@ -1,0 +1,1 @@
+"""Views made anew beside the live ones, compared, and swapped in."""

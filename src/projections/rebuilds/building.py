@@ -1,0 +1,145 @@
+"""Building a view anew: the log folded in memory within a budget, and copied into fresh tables.
+
+A stretch of the log is folded for the partitions that are held. Rows and checkpoint are written in
+one transaction, so what is killed goes on from the last stretch.
+
+What adds up is shared in another way while it is folded: by stripes of the log, which Postgres adds
+to whatever rows they concern, so that no event is read twice. A position means the same: everything
+up to it is done, of those stripes that go by a partition's number.
+"""
+
+import time
+from collections.abc import Container, Iterable, Sequence
+
+from psycopg import Connection, Error
+from psycopg.rows import TupleRow
+
+from event_store import reading
+from event_store.privacy.keyring import Keyring
+from event_store.reading import Unread
+from projections.posting.folding import Planned, plan
+from projections.posting.leases import Lease, LeaseLost
+from projections.posting.post_page import FENCED, MOVE
+from projections.posting.sums_sql import Addition, Stretch, add_up
+from projections.projection import (
+    EVERY_PARTITION,
+    PARTITIONS,
+    OwnRow,
+    Projection,
+    Row,
+    partition_of,
+    share_of,
+)
+from projections.rebuilds.built_rows import BuiltRows
+from projections.rebuilds.jobs import is_striped
+
+MOST_SECONDS = 2.0
+PAGE = 5_000
+STRIPE = 25_000
+MOST_ADDED_UP = 16 * STRIPE
+SORTED_IN = "64MB"  # what so many events come to; in less Postgres would sort them on disk
+
+
+class Stumbled(Exception):  # noqa: N818 - reads as what happened
+    """An event of a stretch could not be applied; nothing of the stretch was written."""
+
+    def __init__(self, position: int, cause: Exception) -> None:
+        self.position, self.cause = position, cause
+        super().__init__(f"Event {position} cannot be applied: {type(cause).__name__}: {cause}")
+
+
+class Builder:
+    """Builds the partitions that one worker holds under one set of tokens."""
+
+    def __init__(
+        self, projection: Projection, group: Sequence[Lease], keys: Keyring, *, striped: bool
+    ) -> None:
+        """Take on partitions that stand at one position; past 0, somebody has built before.
+
+        `striped`: sums are shared by stripes of the log, as whoever else builds the view does.
+        """
+        self.tokens = {one.partition: one.token for one in group}
+        self._projection, self._group, self._keys = projection, group, keys
+        self._held = frozenset(self.tokens)
+        self._striped = striped
+        self._names = projection.other_names if striped else projection.event_names
+        self._share = share_of(self._held) if isinstance(projection.needs, OwnRow) else None
+        # What is not read by its share is folded for rows that others hold, too.
+        self._reads_others = len(self._held) < PARTITIONS and self._share is None
+        self._to_plan_for = self._held if self._share is None else EVERY_PARTITION
+        self._built = BuiltRows(projection, "building", afresh=not group[0].position)
+
+    @property
+    def position(self) -> int:
+        """How far these partitions have come."""
+        return self._group[0].position
+
+    def stretch(self, connection: Connection[TupleRow], target: int) -> int:
+        """Fold and write as much as the budget allows, up to `target`; return positions passed.
+
+        Raises `Stumbled` and `LeaseLost`; then this builder knows nothing any more.
+        """
+        before = position = self.position
+        if self._striped:
+            target = min(target, before + MOST_ADDED_UP)
+        if not self._names:
+            position = target
+        ends = time.monotonic() + MOST_SECONDS
+        while position < target and time.monotonic() < ends and not self._built.is_full:
+            position = self._page(connection, position, target)
+        self._write(connection, position)
+        return position - before
+
+    def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
+        upto, items = reading.page_from(
+            connection, after, target, self._names, PAGE, self._keys, self._share
+        )
+        planned, simple = plan(self._projection, self._to_plan_for, items)
+        if not simple:
+            self._stumble(planned)
+        self._built.load(connection, planned)
+        fold, rows = self._projection.fold, self._built.rows
+        for item, _ in planned:
+            try:
+                fold(rows, item)  # type: ignore[arg-type]  # simple: all were read
+            except Exception as error:
+                raise Stumbled(item.position, error) from error
+        return upto
+
+    def _stumble(self, planned: Iterable[Planned]) -> None:
+        item = next(one for one, _ in planned if isinstance(one, Unread))
+        raise Stumbled(item.position, item.error) from item.error
+
+    def _write(self, connection: Connection[TupleRow], position: int) -> None:
+        held = list(self.tokens)
+        of = [self._projection.name, self._projection.version, "building"]
+        move = [*of, held, list(self.tokens.values()), self.position, position]
+        try:
+            with connection.transaction():
+                connection.execute(MOVE, move)
+                if is_striped(connection, self._projection) != self._striped:
+                    raise LeaseLost(self._projection.name)
+                self._built.write(connection, self._is_mine if self._reads_others else None)
+                if self._striped:
+                    connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
+                    mine = stripes(self.position, position, self._held)
+                    add_up(connection, Addition(self._projection, mine), "building")
+        except Error as error:
+            if error.sqlstate == FENCED:
+                raise LeaseLost(str(error)) from error
+            raise
+        for one in self._group:
+            one.position = position
+        self._built.settle()
+
+    def _is_mine(self, row: Row) -> bool:
+        return partition_of(row[self._projection.key]) in self._held
+
+
+def stripes(after: int, upto: int, partitions: Container[int]) -> list[Stretch]:
+    """Return those stripes of a stretch of the log that go by the numbers of some partitions."""
+    return [
+        (max(after, number * STRIPE), min(upto, (number + 1) * STRIPE))
+        for number in range(after // STRIPE, (upto - 1) // STRIPE + 1)
+        if number % PARTITIONS in partitions
+    ]
