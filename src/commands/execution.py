@@ -14,17 +14,12 @@ from domain.product import SkuTaken
 from domain.refusal import Detail, Refusal
 from domain.session import TooManyFailures
 from domain.user import EmailTaken
-from event_store.appender import AppendOne
 from event_store.records import ClaimTaken, VersionConflict
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 
 TAKEN: dict[str, type[Refusal]] = {EMAIL: EmailTaken, SKU: SkuTaken}
 ATTEMPTS = 6
-# Who was so often too late has the log alone for the next attempt, and those of its process who
-# wait for the same go on from there together. Otherwise a process in which many change one stream
-# stays ahead of another: they are decided on each other, the others have to read what they lost to.
-ATTEMPTS_IN_COMPANY = 3
 
 
 class TooMuchContention(Refusal):
@@ -60,22 +55,14 @@ async def execute(
     """
     conflict: VersionConflict | None = None
     proven = False
-    conflicts = 0
     for attempt in range(ATTEMPTS):
         try:
-            if conflict is None or conflicts < ATTEMPTS_IN_COMPANY:
-                return await _attempt(tools, asker, handler, request, proven=proven)
-            if attempt < ATTEMPTS - 1 and await tools.states.follow_turn(conflict.stream_id):
-                return await _attempt(tools, asker, handler, request, proven=proven)
-            with tools.states.turn(conflict.stream_id):
-                alone = asyncio.create_task(_attempt_alone(tools, asker, handler, request))
-                return await asyncio.shield(alone)  # who goes away must not leave the log taken
+            return await _attempt(tools, asker, handler, request, proven=proven)
         except Undecided:
             proven = True
         except VersionConflict as error:
             conflict = error
-            conflicts += 1
-            await asyncio.sleep(random.uniform(0, 0.004 * conflicts))  # noqa: S311 - jitter only
+            await asyncio.sleep(random.uniform(0, 0.004 * (attempt + 1)))  # noqa: S311 - jitter only
     details = [Detail("currentVersion", str(conflict), conflict.found)] if conflict else []
     raise TooMuchContention(None, *details) from conflict
 
@@ -90,24 +77,15 @@ async def create_once(
         return None
 
 
-async def _attempt_alone(
-    tools: Tools, asker: Asker, handler: Handler[Request, Answer], request: Request
-) -> Receipt[Answer]:
-    async with tools.store.alone() as append:
-        return await _attempt(tools, asker, handler, request, proven=True, append_alone=append)
-
-
-async def _attempt(  # noqa: PLR0913 - what is asked, and how it is gone about
+async def _attempt(
     tools: Tools,
     asker: Asker,
     handler: Handler[Request, Answer],
     request: Request,
     *,
     proven: bool,
-    append_alone: AppendOne | None = None,
 ) -> Receipt[Answer]:
-    now = asker.occurred_at or datetime.now(UTC)
-    work = Work(tools, asker, now, proven=proven, append_alone=append_alone)
+    work = Work(tools, asker, asker.occurred_at or datetime.now(UTC), proven=proven)
     try:
         answer = await handler(work, request)
         await work.read_subjects()

@@ -7,8 +7,7 @@ refusal) is not checked there, so it is decided again on what the log holds: see
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -54,42 +53,6 @@ class States:
         self._known: OrderedDict[UUID, Known] = OrderedDict()
         self._snapshots: set[asyncio.Task[None]] = set()
         self._being_read: dict[UUID, asyncio.Future[None]] = {}
-        self._turns: dict[UUID, asyncio.Event] = {}
-
-    @contextmanager
-    def turn(self, stream_id: UUID) -> Iterator[None]:
-        """Let others of this process who lost a stream to another one wait for the block's end."""
-        ended = self._turns.setdefault(stream_id, asyncio.Event())
-        try:
-            yield
-        finally:
-            ended.set()
-            if self._turns.get(stream_id) is ended:
-                del self._turns[stream_id]
-
-    async def follow_turn(self, stream_id: UUID) -> bool:
-        """Wait while somebody here has the log alone for a stream; False if nobody has.
-
-        What is known of the stream afterwards is what the log holds.
-        """
-        ended = self._turns.get(stream_id)
-        if ended is None:
-            return False
-        await ended.wait()
-        return True
-
-    async def read_now(
-        self, kind: Aggregate[Any, Any], stream_ids: Sequence[UUID]
-    ) -> dict[UUID, Known]:
-        """Return the states of some streams as the log has them, whatever is under way here.
-
-        For who has the log alone: appends under way wait for that to end.
-        """
-        for stream_id in stream_ids:
-            known = self._known.get(stream_id, UNKNOWN)
-            if known.under_way is not None and not known.under_way.done():
-                del self._known[stream_id]
-        return await self._read_log(kind, list(stream_ids), proven=True)
 
     async def read(
         self, kind: Aggregate[Any, Any], stream_ids: Sequence[UUID], *, proven: bool

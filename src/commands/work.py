@@ -17,7 +17,6 @@ from commands.sessions.door import Door
 from commands.states import Known, States
 from domain.personal import is_personal
 from domain.refusal import Detail, NotFound, Refusal
-from event_store.appender import AppendOne
 from event_store.records import (
     Append,
     Appended,
@@ -89,23 +88,12 @@ class Tools:
 class Work:
     """One attempt at a command: what it has read, and what it will append."""
 
-    def __init__(
-        self,
-        tools: Tools,
-        asker: Asker,
-        now: datetime,
-        *,
-        proven: bool = False,
-        append_alone: AppendOne | None = None,
-    ) -> None:
-        """`now` is the time of the command in UTC; `proven`: read what the log holds now.
-
-        `append_alone`: nobody else appends until this does.
-        """
+    def __init__(self, tools: Tools, asker: Asker, now: datetime, *, proven: bool = False) -> None:
+        """`now` is the time of the command in UTC; `proven`: read what the log holds now."""
         self.tools, self.asker, self.now = tools, asker, now
         self.target_id: UUID | None = None
         self.refusal: Refusal | None = None
-        self._proven, self._append_alone = proven, append_alone
+        self._proven = proven
         self._kinds: dict[UUID, Aggregate[Any, Any]] = {}
         self._read: dict[UUID, Known] = {}
         self._events: dict[UUID, list[Any]] = {}
@@ -130,11 +118,8 @@ class Work:
         proven: bool = False,
     ) -> dict[UUID, State | None]:
         """Return the states of several streams. From now on a change by others is a conflict."""
-        if self._append_alone is not None:
-            found = await self.tools.states.read_now(kind, stream_ids)
-        else:
-            proven = proven or self._proven
-            found = await self.tools.states.read(kind, stream_ids, proven=proven)
+        proven = proven or self._proven
+        found = await self.tools.states.read(kind, stream_ids, proven=proven)
         for stream_id, known in found.items():
             # What was decided on the first look holds only if the stream is still at that version.
             self._read.setdefault(stream_id, known)
@@ -265,8 +250,7 @@ class Work:
             self._foresee(stream_id, effect.command_id, outcome)
         answer: Appended | Repeated | None = None
         try:
-            append = self._append_alone or self.tools.store.append
-            answer = await append(effect)
+            answer = await self.tools.store.append(effect)
         except VersionConflict as conflict:
             self.tools.states.forget([conflict.stream_id])
             raise

@@ -1,11 +1,8 @@
-"""Group commit: one call of Postgres at a time appends whatever commands are waiting by then.
-
-A command that others were faster than again and again can have the log for itself instead.
-"""
+"""Group commit: one call of Postgres at a time appends whatever commands are waiting by then."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -21,7 +18,6 @@ from event_store.records import Append, Appended, Repeated, StoreOverloaded, Sto
 MOST_WAITING = 2_000
 MOST_EVENTS_A_CALL = 2_000
 DEADLINE_SECONDS = 5.0
-ALONE_SECONDS = 2.0
 # Every look-up of an append is by a key: a plan made while tables were small must not read them
 # whole when they have grown, nor be thought over at each call.
 STEADY_PLANS = {
@@ -29,14 +25,11 @@ STEADY_PLANS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # So soon the server takes the log away from a process that is frozen while it has it alone.
-    "idle_in_transaction_session_timeout": "1s",
 }
 UNSURE = "Postgres gave no answer in time: ask again, with the same idempotency key."
 log = structlog.get_logger(__name__)
 
 Waiting = tuple[Append, asyncio.Future[Appended | Repeated]]
-AppendOne = Callable[[Append], Awaitable[Appended | Repeated]]
 
 FIND_COMMANDS = """
 select e.command_id, max(e.position), max(e.recorded_at)
@@ -56,7 +49,6 @@ class Appender:
         self._waiting: deque[Waiting] = deque()
         self._news = asyncio.Event()
         self._connection: AsyncConnection[TupleRow] | None = None
-        self._line = asyncio.Lock()  # for the connection, first come, first served
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -78,38 +70,6 @@ class Appender:
         self._news.set()
         with answered_by(future, DEADLINE_SECONDS, UNSURE):
             return await future
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[AppendOne]:
-        """Give what appends one command while nobody else on any host appends.
-
-        What is read in the block stays true until then; it is on disk when the block has ended.
-        Raises `StoreUnavailable` when that is not known, and what `append` raises.
-        """
-        newest: list[int] = []
-        async with self._line:
-            ends = asyncio.get_running_loop().time() + ALONE_SECONDS
-            try:
-                async with self._connected(ends) as connection, connection.transaction():
-                    # To append nothing takes the lock of the log's head, until the commit.
-                    await connection.execute(CALL, arguments([]), prepare=True)
-
-                    async def append_one(command: Append) -> Appended | Repeated:
-                        cursor = await connection.execute(CALL, arguments([command]), prepare=True)
-                        [answer] = verdicts([command], await cursor.fetchall())
-                        appended = granted(answer)
-                        newest.append(appended.position)
-                        return appended
-
-                    yield append_one
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("append_unsure", error=type(error).__name__, commands=1)
-                await self._drop_connection()
-                raise StoreUnavailable(UNSURE) from error
-        if newest:
-            self._tell(newest[0])
 
     async def close(self) -> None:
         """Append what is still waiting, then stop."""
@@ -149,9 +109,8 @@ class Appender:
         return group
 
     async def _append_group(self, group: list[Waiting]) -> None:
-        async with self._line:
-            ends = asyncio.get_running_loop().time() + DEADLINE_SECONDS
-            self._settle(group, await self._answers([command for command, _ in group], ends))
+        ends = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        self._settle(group, await self._answers([command for command, _ in group], ends))
 
     def _settle(self, group: list[Waiting], answers: Sequence[Verdict | Exception]) -> None:
         newest = 0
@@ -249,13 +208,6 @@ class Appender:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-
-def granted(answer: Verdict) -> Appended | Repeated:
-    """Return what was appended, or raise why nothing was."""
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def is_outage(error: Exception) -> bool:

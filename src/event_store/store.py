@@ -1,12 +1,11 @@
 """The event store of a process that takes commands: load, append, find, open and close."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
 from event_store import reading
-from event_store.appender import Appender, AppendOne
+from event_store.appender import Appender
 from event_store.connections import borrowed, pool
 from event_store.event_types import Event
 from event_store.loader import Loaded, Loader, Wanted
@@ -69,16 +68,6 @@ class EventStore:
         """Return the newest position of the log."""
         async with borrowed(self._pool) as connection:
             return await reading.head_async(connection)
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[AppendOne]:
-        """Give what appends one command while nobody else appends: see `Appender.alone`."""
-        async with self._appender.alone() as append_one:
-
-            async def append_sealed(command: Append) -> Appended | Repeated:
-                return await append_one(await self._sealer.sealed(command))
-
-            yield append_sealed
 
     async def append(self, command: Append) -> Appended | Repeated:
         """Append one command's effect, its personal fields encrypted: see `Appender.append`."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -12,10 +11,10 @@ import msgspec
 import pytest
 
 from commands.aggregates import PRODUCT
-from commands.execution import ATTEMPTS, ATTEMPTS_IN_COMPANY, TooMuchContention, execute
+from commands.execution import ATTEMPTS, TooMuchContention, execute
 from commands.products.adjust_stock import AdjustStock, adjust_stock
 from commands.products.change_product import ChangeProduct, change_product
-from commands.work import PreconditionFailed, Tools, Work
+from commands.work import PreconditionFailed, Work
 from domain.product import StockAdjusted
 from domain.refusal import NotFound
 from event_store.records import StoreUnavailable
@@ -126,69 +125,37 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 @on_a_loop
-async def test_who_is_overtaken_again_and_again_has_the_log_alone_at_last(
-    database_url: str,
-) -> None:
-    """Others who append meanwhile, of this process or another, wait for that."""
+async def test_a_command_is_decided_again_up_to_a_bound(database_url: str) -> None:
     decided = 0
-    later: list[asyncio.Task[object]] = []
 
-    async with working_on(database_url) as tools, working_on(database_url) as others:
+    async with working_on(database_url) as tools:
         product_id = await listed(tools)
-
-        def overtake(by: Tools) -> "asyncio.Task[object]":
-            adjust = execute(by, STAFF, adjust_stock, adjusting(product_id, 1))
-            return asyncio.create_task(adjust)
 
         async def always_overtaken(work: Work, request: Ask) -> None:
             nonlocal decided
             decided += 1
             await work.target(PRODUCT, request.product_id)
-            if decided <= ATTEMPTS_IN_COMPANY:
-                await overtake(others)
-            else:
-                later.extend((overtake(tools), overtake(others)))
-                done, _ = await asyncio.wait(later, timeout=0.2)
-                assert not done
-            work.add(request.product_id, [StockAdjusted(1_000, "at last")])
+            await execute(tools, STAFF, adjust_stock, adjusting(request.product_id, 1))
+            work.add(request.product_id, [StockAdjusted(1_000, "never")])
 
-        receipt = await execute(tools, STAFF, always_overtaken, Ask(product_id))
-        assert decided == ATTEMPTS_IN_COMPANY + 1 < ATTEMPTS
-        assert receipt.version == 1 + ATTEMPTS_IN_COMPANY + 1
-        await asyncio.gather(*later)
-        assert (await product_of(tools, product_id)).stock == 10 + ATTEMPTS_IN_COMPANY + 1_002
+        with pytest.raises(TooMuchContention) as contention:
+            await execute(tools, STAFF, always_overtaken, Ask(product_id))
+        assert decided == ATTEMPTS
+        assert contention.value.code == "VERSION_CONFLICT"
+        assert contention.value.details[0].value == 1 + ATTEMPTS
+        assert (await product_of(tools, product_id)).stock == 10 + ATTEMPTS
 
 
-@on_a_loop
-async def test_who_has_the_log_alone_and_says_nothing_loses_it(database_url: str) -> None:
-    """A process that is frozen there holds up the others for a second, and appends nothing."""
-    async with working_on(database_url) as frozen, working_on(database_url) as others:
-        product_id = await listed(others, stock=0)
-        began = time.monotonic()
-
-        async def freeze() -> None:
-            async with frozen.store.alone():
-                await execute(others, STAFF, adjust_stock, adjusting(product_id, 1))
-                await asyncio.sleep(0.1)
-
-        with pytest.raises(StoreUnavailable):
-            await freeze()
-        assert 0.5 < time.monotonic() - began < 4
-        await execute(frozen, STAFF, adjust_stock, adjusting(product_id, 1))
-        assert (await product_of(others, product_id)).stock == 2
-
-
-def test_two_processes_that_change_one_product_share_it(database_url: str) -> None:
-    """50 clients, no expected version: nothing lost, nobody starves, few attempts (L4)."""
+def test_two_processes_that_change_one_product_lose_nothing(database_url: str) -> None:
+    """50 clients, no expected version: all is added up, and few attempts end in doing or in 409."""
     product_id = asyncio.run(hot_product(database_url))
     command = [sys.executable, "-m", "tests.commands.hot_process", database_url, str(product_id)]
     at_work = [
         subprocess.Popen([*command, "25", "2"], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     found = [json.loads(one.communicate(timeout=60)[0]) for one in at_work]
-    assert [one["refused"] for one in found] == [0, 0]
     assert max(one["most attempts"] for one in found) <= ATTEMPTS
-    assert min(one["done"] for one in found) > 20
+    assert all(one["done"] > one["refused"] for one in found)
     assert asyncio.run(stock_of(database_url, product_id)) == sum(one["done"] for one in found)
 
 

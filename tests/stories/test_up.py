@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,13 @@ from tests.stories.running import (
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
 README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Running]:
+    """Run a Daybook with the limit of requests that it has by itself."""
+    with running_daybook(DAYBOOK_RATE_LIMIT="100/15min") as daybook:
+        yield daybook
 
 
 def test_data_is_kept_and_nothing_runs_after_ctrl_c() -> None:
@@ -71,48 +79,45 @@ def answers(daybook: Running) -> bool:
         return False
 
 
-def test_a_second_one_on_the_same_folder_is_told_so() -> None:
-    with running_daybook() as daybook:
-        other = Running(daybook.folder)
-        second = other.run("up", seconds=30)
-        assert second.returncode == 2
-        assert re.search(r"in use by `daybook up` \(pid \d+\)", second.stderr)
-        taken = daybook.run("up", seconds=30)
-        assert taken.returncode == 2
-        assert f"Port {daybook.port} on 127.0.0.1 is taken" in taken.stderr
+def test_a_second_one_on_the_same_folder_is_told_so(limited: Running) -> None:
+    other = Running(limited.folder)
+    second = other.run("up", seconds=30)
+    assert second.returncode == 2
+    assert re.search(r"in use by `daybook up` \(pid \d+\)", second.stderr)
+    taken = limited.run("up", seconds=30)
+    assert taken.returncode == 2
+    assert f"Port {limited.port} on 127.0.0.1 is taken" in taken.stderr
 
 
-def test_the_tour_of_the_readme_works_as_pasted() -> None:
+def test_the_tour_of_the_readme_works_as_pasted(limited: Running) -> None:
     block = re.search(r"<!-- tour -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
-    with running_daybook(DAYBOOK_RATE_LIMIT="100/15min") as daybook:
-        here = {
-            "8000": str(daybook.port),
-            ".venv/bin/python": sys.executable,
-            ".venv/bin/daybook": f"{sys.executable} -m daybook",
-        }
-        script = re.sub(r"8000|\.venv/bin/\w+", lambda found: here[found[0]], block[1])
-        toured = subprocess.run(
-            ["bash", "-eu", "-c", script],
-            env=daybook.environment,
-            cwd=daybook.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert toured.returncode == 0, toured.stderr
-        assert '"status":"shipped"' in toured.stdout
-        assert '"stock":8' in toured.stdout
-        assert '"revenue":{"amount":"8.40","currency":"GBP"}' in toured.stdout
+    here = {
+        "8000": str(limited.port),
+        ".venv/bin/python": sys.executable,
+        ".venv/bin/daybook": f"{sys.executable} -m daybook",
+    }
+    script = re.sub(r"8000|\.venv/bin/\w+", lambda found: here[found[0]], block[1])
+    toured = subprocess.run(
+        ["bash", "-eu", "-c", script],
+        env=limited.environment,
+        cwd=limited.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert toured.returncode == 0, toured.stderr
+    assert '"status":"shipped"' in toured.stdout
+    assert '"stock":8' in toured.stdout
+    assert '"revenue":{"amount":"8.40","currency":"GBP"}' in toured.stdout
 
 
-def test_the_demo_tells_the_events_behind_it() -> None:
-    with running_daybook(DAYBOOK_RATE_LIMIT="100/15min") as daybook:
-        toured = daybook.run("demo", seconds=60)
-        assert toured.returncode == 0, toured.stderr
-        assert "The events behind it" in toured.stdout
-        assert "order.shipped" in toured.stdout
+def test_the_demo_tells_the_events_behind_it(limited: Running) -> None:
+    toured = limited.run("demo", seconds=60)
+    assert toured.returncode == 0, toured.stderr
+    assert "The events behind it" in toured.stdout
+    assert "order.shipped" in toured.stdout
 
 
 def test_an_old_or_absent_database_is_one_sentence() -> None:
