@@ -31,7 +31,7 @@ up: $(VENV)/.installed ## run Daybook here: API, workers, embedded Postgres and 
 	@exec $(BIN)/daybook up
 
 test: $(VENV)/.installed-dev ## every test, against real embedded services
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 oracle: $(VENV)/.installed-dev ## 10 million events under faults, and whether any was lost or doubled
 	$(BIN)/python -m tests.oracle $(ARGS)

@@ -20,13 +20,9 @@ TESTS = Path(__file__).parent
 LONG = ("stories", "chaos", "fuzzing", "oracle")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of a file share its database, in one process; and begin with the long ones."""
+    """Begin with the long ones, so that no process is left with them at the end."""
     items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
 
 
 @pytest.fixture(scope="session")

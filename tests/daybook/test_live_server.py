@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.api.conftest import ADMIN_EMAIL, PASSWORD, create_admin
 from tests.event_store.given import rows
@@ -121,7 +120,6 @@ def answers(client: httpx.Client) -> bool:
         return False
 
 
-@pytest.mark.xdist_group("live")
 def test_streams_on_the_shipped_server(
     environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:

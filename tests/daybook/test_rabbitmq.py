@@ -25,8 +25,6 @@ from tests.daybook.test_worker import NOWHERE, heralding, looking, sold, working
 from tests.event_store.given import rows
 from tests.rabbitmq import Rabbitmq, wait_for
 
-pytestmark = pytest.mark.xdist_group("rabbitmq")
-
 
 @pytest.fixture(scope="module")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbitmq]:

@@ -18,8 +18,6 @@ from tests.event_store.given import rows
 from tests.reactions.post_office import PostOffice
 from tests.valkey import Valkey, until
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 USERS = "select count(*) from users_v2"
 QUEUED = 10_000
 

@@ -20,8 +20,6 @@ import pytest
 from tests.conftest import address, run
 from tests.stories.running import free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("rude")
-
 ASK = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 SEND = b"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.api.conftest import PASSWORD, create_admin
 from tests.daybook.test_live_server import serving
@@ -19,7 +18,6 @@ NOTICED_SECONDS = 0.5
 REGISTERED = "select count(*) from events where command = 'RegisterUser'"
 
 
-@pytest.mark.xdist_group("live")
 def test_told_to_stop_under_load_it_is_not_ready_and_answers_what_it_took(
     environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:

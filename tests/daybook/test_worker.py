@@ -45,8 +45,6 @@ QUEUE, MESSAGES = "daybook:projections", "daybook:projections.msgs"
 NOWHERE = "redis://127.0.0.1:1/0"
 WORKING = "select worker from projection_workers_alive where cardinality(posts) > 1"
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[Valkey]:

@@ -28,7 +28,7 @@ from tests.event_store.outages import (
 )
 
 __all__ = ["folder"]
-pytestmark = [pytest.mark.xdist_group("outages"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 IN_TIME = 6.0
 BACK_AFTER_ROOM = 5.0

@@ -24,7 +24,7 @@ from tests.event_store.outages import (
 from tests.oracle.server import frozen, own_postgres, signalled
 
 __all__ = ["folder"]
-pytestmark = [pytest.mark.xdist_group("outages"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 IN_TIME = 6.0
 BACK_AFTER_A_BACKEND, BACK_AFTER_A_POSTMASTER, BACK_AFTER_A_STOP = 5.0, 15.0, 5.0

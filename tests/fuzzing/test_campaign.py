@@ -33,7 +33,7 @@ EDGES = {
     "nobody": r"/(auth/(login|refresh)|health/.*|graphql)$",
 }
 
-pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(3_600)]
+pytestmark = pytest.mark.timeout(3_600)
 
 
 @pytest.fixture(scope="module")

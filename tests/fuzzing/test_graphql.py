@@ -31,7 +31,7 @@ LIMITS = re.compile(r"exceeds maximum operation depth|\d+ aliases found|may hold
 CODES = {"MALFORMED_REQUEST", "NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}
 WHOLE = {"user", "users", "order", "orders", "product", "products", "me"}
 
-pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(3_600)]
+pytestmark = pytest.mark.timeout(3_600)
 
 quickly = settings(
     max_examples=max(EXAMPLES, FEW),

@@ -7,7 +7,7 @@ from tests.oracle.report import Report
 from tests.oracle.seen import Seen, without
 from tests.oracle.trial import run
 
-pytestmark = [pytest.mark.xdist_group("oracle"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 EVERYTHING_SEEN = "sees every event once"
 TRIES = 4

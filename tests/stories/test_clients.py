@@ -12,8 +12,6 @@ import pytest
 
 from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running
 
-pytestmark = pytest.mark.xdist_group("stories")
-
 PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
 GENERATOR = "openapi-python-client==0.29.1"
 BESIDES = ("ruamel.yaml==0.19.1", "jinja2==3.1.6", "markupsafe==3.0.3")

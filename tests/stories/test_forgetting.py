@@ -9,13 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 import redis
 from psycopg import sql
 
 from tests.stories.running import Running, data_of, wait_until
-
-pytestmark = pytest.mark.xdist_group("stories")
 
 PASSWORD = "correct horse battery"
 TABLES = """

@@ -20,7 +20,7 @@ from projections.switched_on import PROJECTIONS
 from tests.stories.recount import Recount, Sums, recount
 from tests.stories.running import Running, data_of, running_daybook, wait_until
 
-pytestmark = [pytest.mark.xdist_group("import"), pytest.mark.timeout(1_200)]
+pytestmark = pytest.mark.timeout(1_200)
 
 FILE = Path(
     os.environ.get("DAYBOOK_RETAIL_DATA")

@@ -5,11 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from tests.stories.running import Running, data_of, wait_until
-
-pytestmark = pytest.mark.xdist_group("stories")
 
 PASSWORD = "correct horse battery"
 

@@ -20,7 +20,7 @@ from tests.stories.running import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 README = Path(__file__).parents[2] / "README.md"
 
