@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from daybook.readiness import Stopping
 from tests.api.conftest import PASSWORD, create_admin
 from tests.daybook.test_live_server import serving
 from tests.event_store.given import rows
@@ -64,7 +65,27 @@ def test_told_to_stop_under_load_it_is_not_ready_and_answers_what_it_took(
         for one in people:
             one.join()
     assert [one for at, one in ready if one == 200 and at > NOTICED_SECONDS] == []
-    assert 503 in {one for _, one in ready}
+    assert {one for _, one in ready} & {0, 503}  # 503 while connections are taken, none after
     assert set(answers) <= {201, "ConnectError", "RemoteProtocolError", "ReadError"}
     assert rows(database_url, REGISTERED)[0][0] == answers[201]
     assert seconds < 10
+
+
+def test_who_is_told_to_stop_says_so() -> None:
+    """As a server has it: with a handler of its own, which is called all the same."""
+    called: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: called.append(number))
+
+    async def told() -> list[str | None]:
+        stopping = Stopping()
+        async with stopping.heard():
+            said = [await stopping.check()]
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0)
+            return [*said, await stopping.check()]
+
+    try:
+        assert asyncio.run(told()) == [None, "It was told to stop."]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert called == [signal.SIGTERM]
