@@ -64,8 +64,7 @@ class Builder:
         self._striped = striped
         self._names = projection.other_names if striped else projection.event_names
         self._share = share_of(self._held) if isinstance(projection.needs, OwnRow) else None
-        # What is not read by its share is folded for rows that others hold, too.
-        self._reads_others = len(self._held) < PARTITIONS and self._share is None
+        # What is read by its share is for rows held here; else others' rows are folded, too.
         self._to_plan_for = self._held if self._share is None else EVERY_PARTITION
         self._built = BuiltRows(projection, "building", afresh=not group[0].position)
 
@@ -119,7 +118,8 @@ class Builder:
                 connection.execute(MOVE, move)
                 if is_striped(connection, self._projection) != self._striped:
                     raise LeaseLost(self._projection.name)
-                self._built.write(connection, self._is_mine if self._reads_others else None)
+                all_mine = self._to_plan_for == EVERY_PARTITION
+                self._built.write(connection, None if all_mine else self._is_mine)
                 if self._striped:
                     connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
                     mine = stripes(self.position, position, self._held)
