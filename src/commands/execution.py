@@ -62,7 +62,8 @@ async def execute(
             proven = True
         except VersionConflict as error:
             conflict = error
-            await asyncio.sleep(random.uniform(0, 0.004 * (attempt + 1)))  # noqa: S311 - jitter only
+            if attempt + 1 < ATTEMPTS:
+                await asyncio.sleep(random.uniform(0, 0.004 * (attempt + 1)))  # noqa: S311 - jitter only
     details = [Detail("currentVersion", str(conflict), conflict.found)] if conflict else []
     raise TooMuchContention(None, *details) from conflict
 

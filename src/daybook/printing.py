@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Column
 
 WRONG, UNUSABLE = 1, 2
 
@@ -13,6 +14,11 @@ out = Console()
 errors = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def number(heading: str) -> Column:
+    """Return a column of numbers, whose digits stand below one another."""
+    return Column(heading, justify="right")
 
 
 def print_json(result: dict[str, object]) -> None:

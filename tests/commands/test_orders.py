@@ -33,6 +33,10 @@ from domain.order import (
 from domain.product import OutOfStock, ProductNotForSale
 from domain.refusal import Forbidden, Invalid, NotFound
 from domain.user import AccountClosed
+from event_store.connections import connect
+from projections.posting.engine import catch_up
+from projections.posting.pages import Pages
+from projections.products import PROJECTION as PRODUCTS
 from tests.commands.given import (
     ADMIN,
     STAFF,
@@ -112,6 +116,21 @@ async def test_an_order_is_placed_whole_or_not_at_all(database_url: str) -> None
         assert refused.value.details[0].field == "items[1].quantity"
         assert (await product_of(tools, teapot)).stock == 10
         assert await tools.store.head() == 2
+
+
+@on_a_loop
+async def test_the_log_decides_where_a_view_stands_still(database_url: str) -> None:
+    shown = "select stock from products_v1"
+    async with working_on(database_url) as tools:
+        teapot = await listed(tools, stock=1)
+        with connect(database_url, name="test") as connection:
+            catch_up(connection, PRODUCTS, Pages([PRODUCTS]))
+            await placed(tools, ALICE, (teapot, 1))
+            assert connection.execute(shown).fetchall() == [(1,)]
+            with pytest.raises(OutOfStock):
+                await placed(tools, ALICE, (teapot, 1))
+            assert connection.execute(shown).fetchall() == [(1,)]
+        assert (await product_of(tools, teapot)).stock == 0
 
 
 @on_a_loop

@@ -380,7 +380,7 @@ def test_an_event_is_left_out_by_hand(typed: Typed, database_url: str, orders: P
     position = str(failure["position"])
     assert typed("failures", "skip", "orders", position).returncode == 1  # nobody says yes
     end = the_end(typed("failures", "skip", "orders", position, "--yes", "--json"))
-    assert end["detail"] == f"Event {position} was left out, 0 applied, 0 still wait."
+    assert end["detail"] == f"Event {position} left out, 0 applied, 0 still waiting."
     assert one_object(typed("failures", "list", "--json")) == {"failures": []}
     assert typed("projections", "status").returncode == 0
     again = typed("failures", "retry", "orders", position)
@@ -531,7 +531,7 @@ def test_what_a_view_cannot_take_is_parked_shown_and_retried_and_logs_keep_to_st
     change(database_url, "alter table orders_v1 drop constraint poor")
     again = typed("failures", "retry", "orders", position, "--reason", "the check is gone")
     assert again.returncode == 0
-    assert "1 events were applied, 0 still wait." in " ".join(again.stdout.split())
+    assert "1 event applied, 0 still waiting." in " ".join(again.stdout.split())
     assert rows(database_url, "select count(*) from orders_v1") == [(2,)]
     assert typed("projections", "status").returncode == 0
 

@@ -173,7 +173,7 @@ async def test_a_view_is_rebuilt_compared_rolled_back_and_pruned(database_url: s
     assert operation(database_url, rebuilt).rebuild_id is not None
     assert "the new tables are equal" in str(outcome(database_url, compared)[1])
     assert outcome(database_url, back)[0] == "done"
-    assert outcome(database_url, pruned) == ("done", "1 tables were dropped.")
+    assert outcome(database_url, pruned) == ("done", "1 table dropped.")
     assert {outcome(database_url, one)[0] for one in refused} == {"refused"}
 
 
@@ -220,5 +220,5 @@ async def test_what_the_server_refuses_for_a_while_is_tried_again(
                 await conducting.step()
         assert await conducting.step() == 1
         conducting.close()
-    assert outcome(database_url, pruned) == ("done", "0 tables were dropped.")
+    assert outcome(database_url, pruned) == ("done", "0 tables dropped.")
     assert outcome(database_url, hopeless) == ("failed", "busy")

@@ -1,6 +1,8 @@
 """Appending while connections die, hang or fall silent: no lie, no double, an end in time."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable
 from time import monotonic
 from uuid import UUID, uuid4
@@ -8,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from event_store.append_sql import CALL, arguments
 from event_store.appender import MOST_WAITING
 from event_store.records import (
     Appended,
@@ -31,7 +34,9 @@ from tests.event_store.given import (
     positions,
     times_stored,
 )
+from tests.event_store.outages import keyed
 from tests.event_store.road import Passage, cut, open_gate, road_to, swallow
+from tests.killing import ended, fork
 
 ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 IN_TIME = 6
@@ -155,6 +160,27 @@ async def test_a_call_that_arrives_after_the_log_was_searched_is_no_conflict_wit
     assert len(road.passages) >= 2
     assert kinds(answers) == ["Appended", "VersionConflict", "Appended"]
     assert [times_stored(database_url, one) for one in asked] == [1, 0, 1]
+
+
+@on_a_loop
+async def test_who_is_killed_between_claiming_a_key_and_the_commit_leaves_neither(
+    database_url: str,
+) -> None:
+    asked = keyed(ONE)
+
+    def dies() -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(CALL, arguments([asked]))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(fork(dies)) == -signal.SIGKILL
+    async with appending(database_url) as appender:
+        began = monotonic()
+        first, second = await answers_to(appender, [keyed(ONE), keyed(ONE)])
+        assert monotonic() - began < IN_TIME
+    assert kinds([first, second]) == ["Appended", "Repeated"]
+    assert positions(database_url) == [1]
+    assert times_stored(database_url, asked) == 0
 
 
 @on_a_loop

@@ -228,7 +228,7 @@ def test_what_is_held_is_compared_swapped_in_by_hand_rolled_back_and_pruned(plac
     assert orders(place) == before - 1
     assert "are read again" in done(place, "orders/rollback")
     assert orders(place) == before
-    assert done(place, "orders/prune") == "1 tables were dropped."
+    assert done(place, "orders/prune") == "1 table dropped."
     nothing = ended(place, asked(place, "orders/rollback"))
     assert nothing["outcome"] == "refused"
     assert nothing["detail"] == "There is nothing that orders could be rolled back to."
@@ -274,16 +274,16 @@ def test_what_could_not_be_applied_is_shown_tried_again_and_left_out(place: Plac
         assert "UnreadableEvent" in shown["failure"]["error"]
         assert seen(place, "/projections/orders", failures=waiting)
         again = done(place, f"orders/failures/{PAID}/retry")
-        assert again == f"0 events were applied, {waiting} still wait."
+        assert again == f"0 events applied, {waiting} still waiting."
         stopped = ended(place, asked(place, "orders/rebuild"))
         assert stopped["outcome"] == "failed"
         assert f"Event {PAID} cannot be applied" in stopped["detail"]
-    assert done(place, "orders/failures/retry") == f"{waiting} events were applied, 0 still wait."
+    assert done(place, "orders/failures/retry") == f"{waiting} events applied, 0 still waiting."
     assert data_of(place.admin.ask("GET", "/projections/orders/failures")) == []
     with unreadable(place, PAID):
         done(place, "orders/rebuild", onFailure="park")
         left_out = done(place, f"orders/failures/{PAID}/skip")
-        assert left_out == f"Event {PAID} was left out, {waiting - 1} applied, 0 still wait."
+        assert left_out == f"Event {PAID} left out, {waiting - 1} applied, 0 still waiting."
         done(place, "orders/rebuild")  # as was decided
     done(place, "orders/rebuild")
     nothing = ended(place, asked(place, f"orders/failures/{PAID}/retry"))

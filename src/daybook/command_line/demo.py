@@ -14,6 +14,7 @@ from rich.table import Table
 from commands.execution import execute
 from commands.users.change_role import ChangeRole, change_role
 from daybook.command_line.operator_commands import operator, operator_tools
+from daybook.printing import number
 from daybook.processes.programs import address, answers, everything
 from daybook.services import ServiceError, Services, services
 from daybook.settings import Settings
@@ -93,7 +94,9 @@ class Tour:
         self._say(f"Sales of {day}: {orders} orders, {revenue} GBP.")
 
     def _events(self, stream_ids: list[str]) -> None:
-        table = Table("Position", "Event", "Command", "By", "Data", title="The events behind it")
+        table = Table(
+            number("Position"), "Event", "Command", "By", "Data", title="The events behind it"
+        )
         with connect(self._found.database_url, name="daybook demo") as connection:
             for position, *cells, data in connection.execute(EVENTS, [stream_ids]).fetchall():
                 hidden = "(password hash not shown)" if "password_hash" in data else data[:70]

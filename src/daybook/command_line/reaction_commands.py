@@ -9,14 +9,13 @@ from rich.table import Table
 
 from commands.reactions import verbs
 from daybook.command_line.asked import Row, asked_table
+from daybook.printing import WRONG, number, out, print_json, print_result
 from daybook.settings import Settings
 
 if TYPE_CHECKING:
     from daybook.command_line.deciding import Outcome
     from reactions.operations import Operation
     from reactions.status import Failure, Status
-
-WRONG = 1
 
 reactions = typer.Typer(
     help="What the system does by itself: mails, deadlines, integration events.",
@@ -41,7 +40,6 @@ def settings() -> Settings:
 def status(as_json: Json = False) -> None:
     """Show how each reaction stands; exit code 1 if one waits, or has parked events."""
     from daybook.command_line.deciding import statuses_now
-    from daybook.printing import out, print_json
 
     found = statuses_now(settings())
     if as_json:
@@ -64,7 +62,6 @@ def list_operations(
 ) -> None:
     """List who decided what about a reaction, when and why, and what came of it; newest first."""
     from daybook.command_line.deciding import operations_now
-    from daybook.printing import out, print_json
 
     found = operations_now(settings(), name, limit)
     if as_json:
@@ -81,7 +78,6 @@ def list_failures(
 ) -> None:
     """List the events whose effect failed; exit code 1 if there are any."""
     from daybook.command_line.deciding import failures_now
-    from daybook.printing import out, print_json
 
     found = failures_now(settings(), name, limit)
     if as_json:
@@ -96,7 +92,6 @@ def list_failures(
 def show_failure(name: Name, position: Position, as_json: Json = False) -> None:
     """Show one of them: the event, how often it was tried, and why it failed."""
     from daybook.command_line.deciding import failure_now
-    from daybook.printing import print_json, print_result
 
     found = msgspec.to_builtins(failure_now(settings(), name, position))
     (print_json if as_json else print_result)(found)
@@ -130,8 +125,6 @@ def skip(name: Name, position: Position, reason: Reason = BY_HAND, as_json: Json
 
 def tell(outcome: "Outcome", *, as_json: bool) -> None:
     """Print what became of a decision."""
-    from daybook.printing import print_json
-
     if as_json:
         print_json(msgspec.to_builtins(outcome))
     else:
@@ -148,7 +141,8 @@ def tell(outcome: "Outcome", *, as_json: bool) -> None:
 
 def status_table(found: "list[Status]") -> Table:
     """Lay the statuses out for people."""
-    table = Table("Reaction", "Position", "Behind", "Failing", "Parked", "State")
+    counts = map(number, ("Position", "Behind", "Failing", "Parked"))
+    table = Table("Reaction", *counts, "State")
     for one in found:
         table.add_row(
             one.name,
@@ -178,7 +172,8 @@ def operations_table(found: "list[Operation]") -> Table:
 
 def failures_table(found: "list[Failure]") -> Table:
     """Lay failed events out for people."""
-    table = Table("Reaction", "Position", "Event", "Attempts", "Next", "Error")
+    attempts = number("Attempts")
+    table = Table("Reaction", number("Position"), "Event", attempts, "Next", "Error")
     for one in found:
         again = f"{one.retry_at:%H:%M:%S}Z" if one.retry_at else "parked"
         table.add_row(

@@ -15,6 +15,7 @@ from api.read.camel import camelled
 from api.read.projections import operation_view
 from daybook.command_line.asked import Row, asked_table
 from daybook.command_line.operating import Ended, asked_for, detail, outcome
+from daybook.printing import number
 from projections.oversight.operations import Operation
 from projections.oversight.standing import Standing
 from projections.posting.failures import Failure, FailureDetail
@@ -31,7 +32,7 @@ def as_object(struct: msgspec.Struct) -> Any:
 
 def list_table(found: Iterable[Projection]) -> Table:
     """Lay out what projections there are."""
-    table = Table("Projection", "Version", "Tables", "Kinds of events")
+    table = Table("Projection", number("Version"), "Tables", number("Kinds of events"))
     for one in found:
         names = ", ".join(table.name for table in one.tables)
         table.add_row(one.name, str(one.version), names, str(len(one.event_names)))
@@ -41,8 +42,10 @@ def list_table(found: Iterable[Projection]) -> Table:
 def status_tables(found: Sequence[Standing]) -> list[Table]:
     """Lay out how projections stand, and who posts which partition."""
     standing = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Projection", "State", "Position", "Behind", "Events/s", "ETA", "Parked"):
-        standing.add_column(name, no_wrap=name in {"Projection", "Behind"})
+    for name in ("Projection", "State"):
+        standing.add_column(name, no_wrap=name == "Projection")
+    for name in ("Position", "Behind", "Events/s", "ETA", "Parked"):
+        standing.add_column(name, no_wrap=name == "Behind", justify="right")
     posting = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("Projection", "Last moved", "Posted by"):
         posting.add_column(name, no_wrap=name == "Projection")
@@ -103,7 +106,7 @@ def holders(one: Standing) -> str:
 
 def ends_tables(ends: Sequence[Ended]) -> list[Table]:
     """Lay out what came of requests, and what rebuilds made."""
-    table = Table("Projection", "Action", "Outcome", "Seconds", "Detail")
+    table = Table("Projection", "Action", "Outcome", number("Seconds"), "Detail")
     for end in ends:
         request = end.operation
         row = (request.request.projection, asked_for(request), outcome(end))
@@ -114,7 +117,8 @@ def ends_tables(ends: Sequence[Ended]) -> list[Table]:
 
 def rows_table(jobs: Sequence[Rebuild]) -> Table:
     """Lay out how many rows the live tables had, and the new ones have."""
-    table = Table("Projection", "Position", "Table", "Live rows", "New rows", "Compared")
+    counts = (number("Live rows"), number("New rows"))
+    table = Table("Projection", number("Position"), "Table", *counts, "Compared")
     for job in jobs:
         compared = {one.table: one for one in job.comparison.tables} if job.comparison else {}
         for name, (live, new) in (job.rows or {}).items():
@@ -161,7 +165,8 @@ def operations_table(found: Iterable[Operation]) -> Table:
 
 def failures_table(found: Iterable[Failure]) -> Table:
     """Lay out events that could not be applied."""
-    table = Table("Projection", "Position", "Waiting", "Attempts", "Since", "Key", "Error")
+    counts = map(number, ("Position", "Waiting", "Attempts"))
+    table = Table("Projection", *counts, "Since", "Key", "Error")
     for one in found:
         since = f"{one.first_at:%Y-%m-%d %H:%M:%S}Z"
         counted = (f"{one.position}", f"{one.waiting:,}", f"{one.attempts:,}")

@@ -55,7 +55,7 @@ def act(
             back = rebuild.rollback(connection, projection, keys)
             return done(f"The tables from before the last swap are read again, at {back.position}.")
         case control.ProjectionPruneRequested():
-            return done(f"{rebuild.prune(connection, projection)} tables were dropped.")
+            return done(f"{counted(rebuild.prune(connection, projection), 'table')} dropped.")
         case control.ParkedFailureRetryRequested() | control.ParkedFailureSkipRequested():
             return act_on_failures(connection, projection, request, keys)
         case _:
@@ -105,15 +105,15 @@ def act_on_failures(
     position = request.position
     if position is None:
         tried = failures.retry(connection, projection, keys=keys)
-        return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+        return done(f"{counted(tried.applied, 'event')} applied, {tried.waiting:,} still waiting.")
     key = operations.failed_key(connection, projection.name, position)
     if isinstance(request, control.ParkedFailureSkipRequested):
         left = failures.skip(connection, projection, key, position, keys=keys)
         return done(
-            f"Event {position} was left out, {left.applied} applied, {left.waiting} still wait."
+            f"Event {position} left out, {left.applied:,} applied, {left.waiting:,} still waiting."
         )
     tried = failures.retry(connection, projection, key, keys=keys)
-    return done(f"{tried.applied} events were applied, {tried.waiting} still wait.")
+    return done(f"{counted(tried.applied, 'event')} applied, {tried.waiting:,} still waiting.")
 
 
 def ending(connection: Connection[TupleRow], note: Note) -> Note:
@@ -129,11 +129,16 @@ def what_was_made(job: rebuild.Rebuild) -> str:
     """Say what a rebuild came to."""
     if job.error:
         return job.error[:LONGEST_DETAIL]
-    counted = (job.rows or {}).items()
-    rows = ", ".join(f"{table}: {new} rows" for table, (_, new) in counted)
+    made = (job.rows or {}).items()
+    rows = ", ".join(f"{table}: {counted(new, 'row')}" for table, (_, new) in made)
     if job.comparison is None:
         return rows
     return f"{rows}; the new tables are {'equal' if job.comparison.equal else 'different'}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many there are of something."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def done(detail: str) -> Note:
