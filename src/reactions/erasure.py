@@ -49,12 +49,24 @@ delete from sign_ins
     or account in (select account from sign_ins where user_id = %(user)s and account is not null)
 """
 
+# Of events, the person's own and those of their orders; an order's first event names its buyer.
+IS_THEIRS = """
+(e.stream_id = %(user)s or exists (
+    select from events first
+     where first.stream_id = e.stream_id and first.version = 1
+       and first.data ->> 'user_id' = %(user)s::text
+))
+"""
+THEIRS = f"""
+select e.position from events e where e.position = any(%(positions)s::bigint[]) and {IS_THEIRS}
+"""  # noqa: S608 - our own names
+
 # What went wrong with the person's events may quote them.
 FAILURES = f"""
-with theirs as (
-    select position from events where stream_id = %(user)s
-    union all
-    select position from events where {ABOUT} = %(hex)s and {TEXTS}
+with failed as (
+    select position from reaction_failures union select position from projection_failures
+), theirs as (
+    select e.position from events e join failed using (position) where {IS_THEIRS}
 ), reactions as (
     update reaction_failures f set error = 'forgotten'
       from theirs where f.position = theirs.position
@@ -63,15 +75,24 @@ update projection_failures f set error = 'forgotten', traceback = ''
   from theirs where f.position = theirs.position
 """  # noqa: S608 - our own names
 
-# Of events, the person's own and those of their orders; an order's first event names its buyer.
-THEIRS = """
-select e.position from events e
- where e.position = any(%(positions)s::bigint[])
-   and (e.stream_id = %(user)s or exists (
-       select from events first
-        where first.stream_id = e.stream_id and first.version = 1
-          and first.data ->> 'user_id' = %(user)s::text
-   ))
+# What rebuilds found different are rows as they stand in the views. Whatever is compared at this
+# moment, on an older state, is compared again: its row in projection_rebuilds has changed.
+COMPARISONS = """
+update projection_rebuilds
+   set comparison = jsonb_set(comparison, '{tables}', (
+           select jsonb_agg(jsonb_set(one, '{differences}', (
+                      select coalesce(jsonb_agg(
+                                 case when position(%(user)s::text in pair::text) > 0
+                                      then pair || '{"live": "forgotten", "new": "forgotten"}'
+                                      else pair end
+                                 order by number), '[]')
+                        from jsonb_array_elements(one -> 'differences')
+                             with ordinality as found (pair, number)
+                  )) order by place)
+             from jsonb_array_elements(comparison -> 'tables')
+                  with ordinality as listed (one, place)
+       ))
+ where finished_at is null or position(%(user)s::text in comparison::text) > 0
 """
 # Whoever writes a mail holds its checkpoint; afterwards nobody writes one to somebody forgotten.
 MAILS_AT_REST = """
@@ -91,7 +112,8 @@ def erasing(
         for first in range(0, len(orders), AT_ONCE):
             check(forget_orders(orders[first : first + AT_ONCE], recorded))
         connection.execute(SIGN_INS, {"user": user_id})
-        connection.execute(FAILURES, {"user": user_id, "hex": user_id.hex})
+        connection.execute(FAILURES, {"user": user_id})
+        connection.execute(COMPARISONS, {"user": user_id})
         for projection in PROJECTIONS.values():
             prune(connection, projection)  # tables that are kept for a way back know the person
         if folder is not None:

@@ -193,6 +193,24 @@ def keep_up(database_url: str, stop: asyncio.Event) -> None:
 
 
 @on_a_loop
+async def test_what_postgres_says_of_a_row_does_not_come_into_the_log(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(connection: Connection[TupleRow], *_: object) -> object:
+        connection.execute("create temporary table people (name text check (name = ''))")
+        return connection.execute("insert into people values ('Ada Lovelace')")
+
+    async with working_on(database_url, PROJECTIONS) as tools:
+        monkeypatch.setattr(obeying, "act", refused)
+        conducting = Conductor(tools, database_url)
+        pruned = await asked(tools, prune_projection, PruneProjection(**WHY))
+        assert await conducting.step() == 1
+        conducting.close()
+    said = 'new row for relation "people" violates check constraint "people_name_check"'
+    assert outcome(database_url, pruned) == ("failed", said)
+
+
+@on_a_loop
 async def test_what_the_server_refuses_for_a_while_is_tried_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,14 +10,14 @@ import pytest
 from domain import product
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import orders, products, sales_by_product
+from projections import orders, products, sales_by_product, users
 from projections.posting.engine import catch_up
 from projections.posting.failures import failure, failures, retry, skip
 from projections.posting.pages import Pages
 from projections.posting.post_page import ProjectionFailed
 from projections.posting.status import statuses
 from projections.projection import Projection, Rows
-from projections.rebuilds.rebuild import rebuild
+from projections.rebuilds.rebuild import RebuildFailed, rebuild
 from tests.conftest import tampering
 from tests.domain.given import LANTERN, ORDER, TEAPOT
 from tests.projections.given import STORY, append, everything, many_orders, post, stored
@@ -282,6 +282,28 @@ def test_a_view_that_fails_for_no_event_s_sake_says_so_until_it_goes_on(
         catch_up(connection, orders.PROJECTION, Pages([orders.PROJECTION]))
         [stands] = [one for one in statuses(connection) if one.name == "orders"]
         assert (stands.failure, stands.events) == (None, 0)
+
+
+def test_what_postgres_says_of_a_row_is_kept_nowhere(database_url: str) -> None:
+    """Its details quote the whole row, so the name and address of somebody."""
+    append(database_url, STORY)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("alter table users_v2 add constraint poor check (name <> 'Alice A.')")
+    post(database_url)
+    with connect(database_url, name="test") as connection:
+        for retried in (False, True):
+            if retried:
+                assert retry(connection, users.PROJECTION).waiting > 0
+            [found] = failures(connection, "users")
+            told = failure(connection, "users", found.key)
+            for text in (found.error, told.traceback):
+                assert 'CheckViolation: new row for relation "users_v2"' in text
+                assert "example.com" not in text
+        with pytest.raises(RebuildFailed, match='new row for relation "users_v2"') as caught:
+            rebuild(connection, users.PROJECTION, lambda *_: None)
+        assert "example.com" not in str(caught.value)
+        kept = connection.execute("select * from projection_rebuilds").fetchall()
+        assert "example.com" not in str(kept)
 
 
 def test_the_worker_that_holds_a_key_learns_of_its_retry(database_url: str) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
 
 from commands.execution import execute
 from commands.orders.add_order_note import AddOrderNote, add_order_note
@@ -25,7 +26,9 @@ from domain.user import AccountClosed, EmailTaken, UserForgotten, email_key
 from event_store.connections import connect
 from event_store.privacy.keyring import MAKE
 from event_store.records import StreamChange, VersionConflict
-from projections.rebuilds.rebuild import rebuild
+from projections.projection import Projection
+from projections.rebuilds.comparing import Comparison
+from projections.rebuilds.rebuild import carry_out, find, rebuild, start
 from projections.switched_on import PROJECTIONS
 from reactions import erasure
 from reactions.mail_folder import MailFolder
@@ -48,9 +51,14 @@ from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import command, keyring
 from tests.projections.given import everything as all_views
 from tests.projections.given import post
+from tests.projections.test_failures import failing_at
 from tests.reactions.given import end_pauses, files_in, finish, reacting, rows
 
 ZOE = "Zoë.Quillfeather@example.com"
+FAILED = """
+insert into reaction_failures (name, position, attempts, error)
+values ('order_confirmation', %s, 1, %s)
+"""
 WORDS = ("quillfeather", "zoë", "zo\\u00eb", "moonlane", "argon2")
 
 
@@ -81,19 +89,30 @@ def rebuild_all(database_url: str) -> None:
 
 def words_in(database_url: str) -> set[str]:
     """Return which of the words stand in any table of the database."""
+    texts = tables_with_text(database_url).values()
+    return {word for word in WORDS if any(word in text for text in texts)}
+
+
+def tables_with(database_url: str, word: str) -> set[str]:
+    """Return the tables of the database in which a word stands."""
+    return {name for name, text in tables_with_text(database_url).items() if word in text}
+
+
+def tables_with_text(database_url: str) -> dict[str, str]:
+    """Return all that is in each table of the database, in small letters."""
     tables = """
-        select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables
+        select schemaname, tablename from pg_tables
          where schemaname not in ('pg_catalog', 'information_schema')
     """
+    texts: dict[str, str] = {}
     with psycopg.connect(database_url, autocommit=True) as connection:
-        names = [name for (name,) in connection.execute(tables).fetchall()]
-        assert len(names) > 20
-        text = ""
-        for name in names:
-            copy = sql.SQL("copy {} to stdout").format(sql.SQL(name))
+        for schema, name in connection.execute(tables).fetchall():
+            copy = sql.SQL("copy {} to stdout").format(sql.Identifier(schema, name))
             with connection.cursor().copy(copy) as found:
-                text += b"".join(found).decode().lower()
-    return {word for word in WORDS if word in text}
+                text = b"".join(found).decode().lower()
+            texts[name if schema == "public" else f"{schema}.{name}"] = text
+    assert len(texts) > 20
+    return texts
 
 
 def words_in_files(folder: Path) -> set[str]:
@@ -221,6 +240,51 @@ async def test_what_is_written_of_somebody_meanwhile_is_not_kept(database_url: s
     *_, (before,), (after,) = rows(database_url, query)
     assert before.startswith(f"sealed.1.{zoe.hex}.")
     assert after == FORGOTTEN
+
+
+@on_a_loop
+async def test_what_operators_were_shown_of_somebody_is_forgotten_too(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Rows that a rebuild found different, and errors that quote them, at whichever event."""
+    users = PROJECTIONS["users"]
+    async with working_on(database_url) as tools:
+        zoe, orders = await live_a_life(tools)
+        other = await registered(tools)
+        [(placed_at,)] = rows(
+            database_url, "select position from events where stream_id = %s limit 1", orders[0]
+        )
+        poisoned = failing_at(users, placed_at, error=ValueError("no order of Zoë Quillfeather"))
+        post(database_url, poisoned, PROJECTIONS["orders"])
+        rows(database_url, "update users_v2 set role = 'staff'")
+        rows(database_url, "update orders_v1 set reference = 'R' where id = %s", orders[0])
+        rows(database_url, FAILED, placed_at, "no mail to Zoë Quillfeather")
+        with connect(database_url, name="test") as connection:
+            for projection in (users, PROJECTIONS["orders"]):
+                compared(connection, projection)
+        told = {"projection_failures", "reaction_failures", "projection_rebuilds"}
+        assert tables_with(database_url, "quillfeather") > told
+        with reacting(database_url, MailFolder(tmp_path)) as reactor:
+            await execute(tools, ADMIN, forget_user, ForgetUser(user_id=zoe))
+            post(database_url, poisoned)
+            with connect(database_url, name="test") as connection:
+                late = compared(connection, users)  # the live view waits, and knows her still
+            await asyncio.to_thread(finish, reactor)
+        assert not tables_with(database_url, "quillfeather") & told
+        assert not tables_with(database_url, "moonlane") & told
+    found = {one.key: one for table in late.tables for one in table.differences}
+    assert (found[str(zoe)].live, found[str(zoe)].new) == (FORGOTTEN, FORGOTTEN)
+    assert '"name":"Alice"' in str(found[str(other)].live)
+    assert "alice@example.com" in tables_with_text(database_url)["projection_rebuilds"]
+
+
+def compared(connection: Connection[TupleRow], projection: Projection) -> Comparison:
+    """Compare a view with what the log says, as operators do."""
+    job = start(connection, projection, dry_run=True)
+    carry_out(connection, projection, job, lambda *_: None, keyring())
+    comparison = find(connection, job.id).comparison
+    assert comparison is not None
+    return comparison
 
 
 @on_a_loop

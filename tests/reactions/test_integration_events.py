@@ -13,6 +13,7 @@ import redis
 
 from domain.product import ProductListed
 from event_store.connections import connect
+from event_store.event_types import names_of
 from reactions.event_stream import KEY, EventStream
 from reactions.integration_events import PUBLISHED
 from reactions.mail_folder import MailFolder
@@ -26,7 +27,7 @@ from tests.valkey import Valkey, until
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "integration-events.md"
 NAMES = {
-    "user.registered", "user.imported", "user.role_changed", "user.closed",
+    "user.registered", "user.imported", "user.role_changed", "user.closed", "user.forgotten",
     "product.listed", "product.renamed", "product.repriced", "product.stock_adjusted",
     "product.stock_reserved", "product.stock_released", "product.withdrawn",
     "order.placed", "order.imported", "order.paid", "order.shipped", "order.delivered",
@@ -125,6 +126,7 @@ def test_nothing_personal_is_published(database_url: str, valkey: Valkey, client
 def test_the_document_lists_what_is_published() -> None:
     table = DOCUMENT.read_text().split("| name |")[1].split("\n\n")[0]
     assert set(re.findall(r"`((?:user|product|order)\.\w+)`", table)) == NAMES
+    assert set(names_of(PUBLISHED)) == NAMES
     fields = {name for published in PUBLISHED.values() for name in published.fields}
     assert fields == {
         "role", "previous", "sku", "name", "price", "stock", "quantity", "order_id", "user_id",

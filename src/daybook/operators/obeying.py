@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -147,6 +148,8 @@ def done(detail: str) -> Note:
 
 
 def described(error: Exception) -> str:
-    """Say for people what was wrong."""
+    """Say for people what was wrong; it stays in the log, so without Postgres' details of rows."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary[:LONGEST_DETAIL]
     text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
     return f"{text or type(error).__name__}"[:LONGEST_DETAIL]

@@ -74,7 +74,8 @@ class Verification:
             return tree_or_events(self.begin)
         start = self._asked.start
         if start is not None and (self.size < start.size or self._edge.root() != start.root):
-            return self._shorter(start) or rewritten(1, start.size)
+            cut = self.size < start.size
+            return missing(self.size + 1) if cut else rewritten(1, start.size)
         for after in range(self.begin, self.end, PAGE):
             if found := self._page(after, min(after + PAGE, self.end)):
                 return found
@@ -153,28 +154,47 @@ class Verification:
                 self._suspect = (index * width + 1, min((index + 1) * width, self.end))
 
     def _upwards(self) -> Finding | None:
-        """Check what is above the events of this pass, up to the newest head."""
+        """Check what is above the events of this pass, up to the newest heads."""
         self._compare(self._edge.open_tiles())
         if self._suspect:
             return rewritten(*self._suspect)
+        if self.end == self.begin:
+            return None
+        return self._under_published() or self._under_newest()
+
+    def _under_published(self) -> Finding | None:
+        """Check that a head of more than this pass, kept elsewhere, is over its events too."""
+        published = [one for one in self._asked.published if self.end < one.size <= self.size]
+        if published:
+            head = max(published, key=lambda one: one.size)
+            if not self._leads_to(head):
+                return rewritten(self.begin + 1, head.size)
+        return None
+
+    def _under_newest(self) -> Finding | None:
+        """Check the same of the newest head in the database."""
         note = newest_note(self._connection)
-        if note is None or self.end == self.begin or head_in(note).size <= self.end:
+        if note is None or head_in(note).size <= self.end:
             return None
         try:
             head = head_of(note, self._asked.trusted)
         except BadNote as bad:
             return head_wrong(head_in(note).size, str(bad))
+        if not self._leads_to(head):
+            return rewritten(self.begin + 1, head.size)
+        self.note = note
+        return None
+
+    def _leads_to(self, head: Head) -> bool:
+        """Tell whether the events of this pass are among those that a later head signs."""
+        ends = (self.begin, self.end - 1)
         try:
-            holds = all(
-                path_holds(self._connection, index, head.size)
-                for index in (self.begin, self.end - 1)
-            )
-            if holds and root_at(self._connection, head.size) == head.root:
-                self.heads, self.note = self.heads + 1, note
-                return None
+            holds = all(path_holds(self._connection, index, head.size) for index in ends)
+            holds = holds and root_at(self._connection, head.size) == head.root
         except TreeDamaged:
-            pass
-        return rewritten(self.begin + 1, head.size)
+            return False
+        self.heads += holds
+        return holds
 
     def _ends(self) -> Finding | None:
         """Look for what was cut off or put on at the ends of the log."""
@@ -184,7 +204,7 @@ class Verification:
         if first is not None and first < 1:
             return inserted(first)
         if self._asked.last is not None:
-            return None
+            return self._cut_off()
         if last < max(head, self.size):
             return missing(last + 1)
         if last > max(reading.head(self._connection), self.size):
@@ -192,12 +212,12 @@ class Verification:
         pending = self._connection.execute(COUNT, [self.size, head]).fetchone()
         if pending and pending[0] < head - self.size:
             return missing(self.size + 1)
-        ahead = [one for one in self._asked.published if one.size > self.size]
-        return self._shorter(max(ahead, key=lambda one: one.size)) if ahead else None
+        return self._cut_off()
 
-    def _shorter(self, head: Head) -> Finding | None:
-        """Say that the log ends before a head that is kept elsewhere."""
-        return missing(self.size + 1) if head.size > self.size else None
+    def _cut_off(self) -> Finding | None:
+        """Say that the log ends before a head that is kept elsewhere, if one says so."""
+        ahead = any(one.size > self.size for one in self._asked.published)
+        return missing(self.size + 1) if ahead else None
 
 
 def tree_or_events(upto: int) -> Finding:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
 from domain.personal import FORGOTTEN
@@ -20,6 +20,12 @@ async def forgotten_of(
     if not subjects:
         return frozenset()
     rows = await (await connection.execute(GONE, [list(subjects)], prepare=True)).fetchall()
+    return frozenset(subject for (subject,) in rows)
+
+
+def forgotten_among(connection: Connection[TupleRow], subjects: Iterable[UUID]) -> frozenset[UUID]:
+    """Return who of some people are forgotten; an id of anything else is nobody's."""
+    rows = connection.execute(GONE, [list(subjects)]).fetchall()
     return frozenset(subject for (subject,) in rows)
 
 

@@ -4,7 +4,6 @@ It takes the partition's checkpoint and raises its token, so that the worker tha
 its page anew and knows what waits no longer.
 """
 
-import traceback as tracebacks
 from collections.abc import Sequence
 
 from psycopg import Connection
@@ -13,7 +12,15 @@ from psycopg.rows import TupleRow
 from event_store import reading
 from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
-from projections.posting.folding import TRANSIENT, Planned, key_in, rows_for
+from projections.posting.folding import (
+    LONGEST_ERROR,
+    TRANSIENT,
+    Planned,
+    described,
+    key_in,
+    rows_for,
+    traced,
+)
 from projections.posting.pages import Item
 from projections.posting.row_sql import write_rows
 from projections.projection import Place, Projection, Rows, key_of, partition_of
@@ -88,7 +95,7 @@ class NotApplicable(Exception):  # noqa: N818 - reads as what was found
 
     def __init__(self, position: int, cause: Exception) -> None:
         self.position, self.cause = position, cause
-        super().__init__(f"{type(cause).__name__}: {cause}")
+        super().__init__(described(cause))
 
 
 def slots(connection: Connection[TupleRow], projection: Projection, key: str | None) -> list[Slot]:
@@ -240,7 +247,7 @@ class Drain:
         cause = trouble.cause
         values = {
             "position": trouble.position,
-            "error": str(trouble)[:2_000],
-            "traceback": "".join(tracebacks.format_exception(cause))[-8_000:],
+            "error": str(trouble)[:LONGEST_ERROR],
+            "traceback": traced(cause),
         }
         self._connection.execute(AGAIN, self._named | values)

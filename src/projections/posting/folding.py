@@ -36,6 +36,7 @@ from projections.sides import Side
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, MemoryError)
 
 MANY_ROWS = 200  # so many new ones are cheaper copied
+LONGEST_ERROR, LONGEST_TRACEBACK = 2_000, 8_000
 
 SKIPS = "select key, position from projection_skips where name = %s and position = any(%s)"
 
@@ -259,8 +260,7 @@ class Careful:
             self._park(partition, key, item.position)
             if key not in self._parked[partition]:
                 self._parked[partition].add(key)
-                said = described(error)[:2_000]
-                where = "".join([*traceback.format_tb(error.__traceback__), said])[-8_000:]
+                said, where = described(error)[:LONGEST_ERROR], traced(error)
                 self.folded.failing.append(Failing(partition, key, item.position, said, where))
 
 
@@ -269,3 +269,9 @@ def described(error: Exception) -> str:
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return f"{type(error).__name__}: {error.diag.message_primary}"
     return f"{type(error).__name__}: {error}"
+
+
+def traced(error: Exception) -> str:
+    """Say where in the program an error arose, and what it is."""
+    places = traceback.format_tb(error.__traceback__)
+    return "".join([*places, described(error)])[-LONGEST_TRACEBACK:]

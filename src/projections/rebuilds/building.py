@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from event_store import reading
 from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
-from projections.posting.folding import Planned, plan
+from projections.posting.folding import Planned, described, plan
 from projections.posting.leases import Lease, LeaseLost
 from projections.posting.post_page import FENCED, MOVE
 from projections.posting.sums_sql import Addition, Stretch, add_up
@@ -45,7 +45,7 @@ class Stumbled(Exception):  # noqa: N818 - reads as what happened
 
     def __init__(self, position: int, cause: Exception) -> None:
         self.position, self.cause = position, cause
-        super().__init__(f"Event {position} cannot be applied: {type(cause).__name__}: {cause}")
+        super().__init__(f"Event {position} cannot be applied: {described(cause)}")
 
 
 class Builder:

@@ -1,14 +1,21 @@
 """Comparing a view with what a rebuild made of it: rows, checksums and the first differences."""
 
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
 import msgspec
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 from sqlalchemy import Table
 
+from domain.personal import FORGOTTEN
+from event_store.privacy.forgotten import forgotten_among
 from projections.projection import Projection, key_columns
 from projections.sides import SCHEMAS, Past, Side
 
 MOST_DIFFERENCES = 10
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Adding up hashes of rows asks for no order, so it is one pass over the table.
 SUMMED = """
@@ -25,11 +32,20 @@ select {key}, row_to_json(l)::text, row_to_json(n)::text
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A row that is not the same; None: there is none. Rows are shown as JSON."""
+    """A row that is not the same; None: there is none. Rows are shown as JSON.
+
+    Of somebody who is forgotten that stands in the place of both.
+    """
 
     key: str
     live: str | None
     new: str | None
+
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """Return the ids in it, some of which may be people's."""
+        said = ID.findall(f"{self.key} {self.live} {self.new}")
+        return frozenset(UUID(one) for one in said)
 
 
 class TableComparison(msgspec.Struct, frozen=True):
@@ -108,7 +124,19 @@ def differences(connection: Connection[TupleRow], table: Table) -> list[Differen
         same_key=sql.SQL(" and ").join(sql.SQL("l.{0} = n.{0}").format(one) for one in columns),
         most=sql.Literal(MOST_DIFFERENCES),
     )
-    return [Difference(*row) for row in connection.execute(query).fetchall()]
+    found = [Difference(*row) for row in connection.execute(query).fetchall()]
+    return without_the_forgotten(connection, found)
+
+
+def without_the_forgotten(
+    connection: Connection[TupleRow], found: Sequence[Difference]
+) -> list[Difference]:
+    """Return differences that say nothing of people who are forgotten.
+
+    The log has forgotten them at once; a live view that stands still has not yet.
+    """
+    gone = forgotten_among(connection, {one for row in found for one in row.ids})
+    return [Difference(one.key, FORGOTTEN, FORGOTTEN) if one.ids & gone else one for one in found]
 
 
 def named(table: Table, side: Side | Past) -> sql.Identifier:

@@ -121,7 +121,8 @@ class Labour:
             self._crew.look_again(self._beating, projection)
             return False
         except (Stumbled, ProjectionFailed, *UNFIT) as error:
-            fail(connection, projection, job, str(error))
+            knows = isinstance(error, (Stumbled, ProjectionFailed))
+            fail(connection, projection, job, str(error) if knows else described(error))
             return True
 
     def _stage(

@@ -11,8 +11,8 @@ from psycopg import sql
 from event_store.connections import connect
 from event_store.evidence import growing
 from event_store.evidence.findings import Kind
-from event_store.evidence.heads import sign
-from event_store.evidence.notes import Head, Signer
+from event_store.evidence.heads import root_at, sign
+from event_store.evidence.notes import Head, Signer, signed
 from event_store.evidence.verification import Asked, verify
 from tests.conftest import address, run
 from tests.event_store.evidence.given import Lent, attested, found, record, signer_of, undone
@@ -172,6 +172,28 @@ def test_a_tail_rewritten_with_tree_and_heads_is_caught_by_a_published_head(
     finding = found(lent, heads[1])
     assert finding is not None
     assert (finding.kind, finding.position) == ("rewritten", EVENTS + 1)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["rewritten", "cut"])
+def test_a_range_is_compared_with_a_published_head_of_more_than_the_range(
+    lent: Lent, heads: list[Head], *, cut: bool
+) -> None:
+    """Its later heads are gone from the database, with the tree they were of."""
+    edit(lent, 400)
+    if cut:
+        lent.execute("delete from events where position > 550")
+        lent.execute("update log_head set position = 550")
+    forget_tree(lent, 0)
+    growing.grow(lent)
+    head = Head(heads[0].origin, 300, root_at(lent, 300), heads[0].signed_at)
+    insert = "insert into log_heads (size, root, signed_at, note) values (300, %s, %s, %s)"
+    note = signed(head.text, [signer_of(lent)])  # of before
+    lent.execute(insert, [head.root, head.signed_at, note])
+    assert found(lent, first=200, last=450) is None
+    finding = found(lent, *heads, first=200, last=450)
+    assert finding is not None
+    expected = ("missing", 551) if cut else ("rewritten", 1)
+    assert (finding.kind, finding.position) == expected
 
 
 def test_a_tail_cut_off_with_tree_and_heads_is_caught_by_a_published_head(
