@@ -3,11 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from event_store import reading
 from event_store.connections import Pooled, borrowed, pool
 from event_store.evidence import access_chain, heads, proofs
 from event_store.history import accesses, search
 from event_store.history.accesses import Access, Accesses, Noted
+from event_store.history.differences import Change, changes, known_upto
 from event_store.history.entries import Entry
 from event_store.history.passed import head_if_passed
 from event_store.history.questions import Question
@@ -67,12 +70,29 @@ class Trail(Pooled):
             await accesses.note_async(connection, access, int(found is not None))
             return found
 
-    async def events(self, question: Question, limit: int, access: Access) -> list[Entry]:
-        """Return the first events asked for, in the question's order; that is recorded."""
+    async def events(
+        self, question: Question, limit: int, access: Access
+    ) -> tuple[list[Entry], bool]:
+        """Return the first events asked for, in its order, and whether there are more; recorded."""
         async with borrowed(self._pool) as connection:
-            found = await search.find(connection, question, limit)
-            await accesses.note_async(connection, access, len(found))
-            return found
+            found = await search.find(connection, question, limit + 1)
+            await accesses.note_async(connection, access, len(found[:limit]))
+            return found[:limit], len(found) > limit
+
+    async def changes(
+        self, stream_id: UUID, after: int, limit: int, access: Access
+    ) -> tuple[list[Change], bool]:
+        """Return what events of a stream changed, those after a position, the oldest first.
+
+        And whether there are more; that is recorded.
+        """
+        positions = (after + 1, None)
+        question = Question(stream_id=stream_id, positions=positions, descending=False)
+        async with borrowed(self._pool) as connection:
+            found = await search.find(connection, question, limit + 1)
+            before = await known_upto(connection, stream_id, after) if after else {}
+            await accesses.note_async(connection, access, len(found[:limit]))
+        return list(changes(found[:limit], before)), len(found) > limit
 
     async def trace(self, facts: dict[str, str], most: int, access: Access) -> Trace:
         """Return the events with some facts, with the sessions of who asked for them; recorded."""
@@ -88,12 +108,14 @@ class Trail(Pooled):
             await accesses.note_async(connection, access, 0 if found is None else found.rows)
             return found
 
-    async def accesses(self, asked: Accesses, access: Access) -> list[Noted]:
-        """Return who asked what, the newest first; that is recorded too."""
+    async def accesses(self, asked: Accesses, access: Access) -> tuple[list[Noted], bool]:
+        """Return who asked what, the newest first, and whether there is more; recorded too."""
+        one_more = msgspec.structs.replace(asked, limit=asked.limit + 1)
         async with borrowed(self._pool) as connection:
-            found = await accesses.noted(connection, asked)
-            await accesses.note_async(connection, access, len(found))
-            return found
+            found = await accesses.noted(connection, one_more)
+            given = found[: asked.limit]
+            await accesses.note_async(connection, access, len(given))
+            return given, len(found) > len(given)
 
     async def stream_as_of(
         self, stream_id: UUID, end: int | datetime, access: Access, *, happened: bool

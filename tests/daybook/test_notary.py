@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daybook.command_line import audit_questions
 from daybook.command_line.operator_commands import user_name
 from daybook.notary import attest, check_published, folder_of, known_keys
 from event_store.connections import connect
@@ -151,7 +152,9 @@ def test_the_command_line_names_the_first_event_that_is_wrong(
     assert (found["kind"], found["position"]) == (kind, position)
 
 
-def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> None:
+def test_the_command_line_answers_auditors(
+    database_url: str, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record(database_url, 3)
     told = typed("audit", "events", "--type", "order", "--data", "text=Careful, 1", "--json")
     assert told.returncode == 0, told
@@ -186,6 +189,17 @@ def test_the_command_line_answers_auditors(database_url: str, typed: Typed) -> N
     assert (one["kind"], one["rows"], one["asked"]["position"]) == ("question", 0, "99")
     assert f"operator:{user_name()}" in typed("audit", "accesses").stdout
     assert typed("audit", "accesses", "--kind", "nothing").returncode == 2
+    one = ("--limit", "1")
+    for words, said in (
+        (("events", *one), "--to 2"),
+        (("events", "--oldest-first", *one), "--from 2"),
+        (("accesses", *one), "--before"),
+    ):
+        told = typed("audit", *words)
+        assert f"There are more: {said}" in told.stdout, told
+        assert json.loads(typed("audit", *words, "--json").stdout)["more"]
+    monkeypatch.setattr(audit_questions, "MOST_TRACED", 2)
+    assert "the first 2 of more events" in typed("audit", "trace", found["requestId"]).stdout
 
 
 def test_verifications_are_recorded_and_records_that_vanish_are_found(

@@ -29,14 +29,14 @@ from api.routes import NO_LINKS, V1, route
 from api.successes import success
 from domain.refusal import Detail, NotFound
 from event_store.history.accesses import KINDS, Accesses, Noted
-from event_store.history.differences import Change, changes
+from event_store.history.differences import Change
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Surroundings
 from event_store.trail import Trail
 
 LARGEST_PAGE, PAGE = 100, 20
-MOST_NEIGHBOURS, MOST_OF_A_STREAM = 100, 10_000
+MOST_NEIGHBOURS = 100
 MOST_DATA_FILTERS = 5
 DATA = re.compile(r"data(\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}")
 Position = Annotated[str, PathParameter(description="The event's position in the log.")]
@@ -138,9 +138,8 @@ async def list_events(request: ApiRequest, trail: NamedDependency[Trail]) -> Ans
     must all hold. Personal fields are sealed.
     """
     question, limit = read(given_in(request))
-    found = await trail.events(question, limit + 1, access(request, "events"))
-    more = found[limit - 1].position if len(found) > limit else None
-    return stretch(request, found[:limit], limit, more)
+    found, more = await trail.events(question, limit, access(request, "events"))
+    return stretch(request, found, limit, found[-1].position if more else None)
 
 
 @history_route(
@@ -174,14 +173,11 @@ async def show_stream(
     """Show what each event of a stream changed, from what to what, the oldest first."""
     asked = read_values(PAGING, given_in(request))
     limit, after = asked.get("limit", PAGE), asked.get("cursor", 0)
-    question = Question(stream_id=stream_id, descending=False)
     noted = access(request, "stream", streamId=str(stream_id))
-    found = list(changes(await trail.events(question, MOST_OF_A_STREAM, noted)))
-    if not found:
+    found, more = await trail.changes(stream_id, after, limit, noted)
+    if not found and not after:
         raise NotFound
-    rest = [one for one in found if one.position > after]
-    more = rest[limit - 1].position if len(rest) > limit else None
-    return stretch(request, rest[:limit], limit, more)
+    return stretch(request, found, limit, found[-1].position if more else None)
 
 
 @history_route(
@@ -199,15 +195,14 @@ async def list_accesses(request: ApiRequest, trail: NamedDependency[Trail]) -> A
     asked = read_values(ACCESSES, given_in(request))
     limit = asked.get("limit", PAGE)
     wanted = Accesses(
-        limit=limit + 1,
+        limit=limit,
         before=asked.get("cursor"),
         kind=asked.get("kind"),
         actor_id=asked.get("actorId"),
         action=asked.get("action"),
     )
-    found = await trail.accesses(wanted, access(request, "accesses"))
-    more = found[limit - 1].number if len(found) > limit else None
-    return stretch(request, found[:limit], limit, more)
+    found, more = await trail.accesses(wanted, access(request, "accesses"))
+    return stretch(request, found, limit, found[-1].number if more else None)
 
 
 def read(given: dict[str, str]) -> tuple[Question, int]:

@@ -80,8 +80,11 @@ def events(  # noqa: PLR0913, PLR0917 - what can be typed
         positions=(first, last),
         descending=not oldest_first,
     )
-    found = questions.events(settings(), question, limit, words_of(question))
-    show(as_json, {"events": found}, questions.events_text(found))
+    found, more = questions.events(settings(), question, limit, words_of(question))
+    show(as_json, {"events": found, "more": more}, questions.events_text(found))
+    if more:
+        last = found[-1].position
+        go_on(as_json, f"--from {last + 1}" if oldest_first else f"--to {last - 1}")
 
 
 @asking.command("show")
@@ -96,13 +99,19 @@ def show_event(position: Annotated[int, typer.Argument(min=1)], as_json: Json = 
 @asking.command("history")
 def history(
     stream: Annotated[UUID, typer.Argument(help="The stream's id, such as an order's.")],
+    after: Annotated[
+        int, typer.Option(min=0, help="Only what came after this position, to read on.")
+    ] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1_000,
     as_json: Json = False,
 ) -> None:
-    """Show who changed what of a stream, from what, to what."""
+    """Show who changed what of a stream, from what, to what; the oldest first."""
     from daybook.command_line import audit_questions as questions
 
-    found = questions.stream(settings(), stream)
-    show(as_json, {"changes": found}, questions.changes_text(found))
+    found, more = questions.stream(settings(), stream, after, limit)
+    show(as_json, {"changes": found, "more": more}, questions.changes_text(found))
+    if more:
+        go_on(as_json, f"--after {found[-1].position}")
 
 
 @asking.command("trace")
@@ -175,8 +184,11 @@ def accesses(  # noqa: PLR0913, PLR0917 - what can be typed
 
     check_kind(kind, KINDS)
     wanted = Accesses(limit=limit, before=before, kind=kind, actor_id=actor, action=action)
-    found = questions.accesses(settings(), wanted, {"kind": kind, "actor": actor, "of": action})
-    show(as_json, {"accesses": found}, questions.accesses_text(found))
+    words = {"kind": kind, "actor": actor, "of": action}
+    found, more = questions.accesses(settings(), wanted, words)
+    show(as_json, {"accesses": found, "more": more}, questions.accesses_text(found))
+    if more:
+        go_on(as_json, f"--before {found[-1].number}")
 
 
 @asking.command("sign-ins")
@@ -199,5 +211,11 @@ def sign_ins(  # noqa: PLR0913, PLR0917 - what can be typed
     words = {key: value for key, value in msgspec.structs.asdict(query).items() if value}
     found, more = questions.sign_ins(settings(), query, words)
     show(as_json, {"sign_ins": found, "more": more}, questions.sign_ins_text(found))
-    if more and not as_json:
-        typer.echo(f"There are more: --before {found[-1].number}")
+    if more:
+        go_on(as_json, f"--before {found[-1].number}")
+
+
+def go_on(as_json: bool, words: str) -> None:  # noqa: FBT001 - the option's value
+    """Say how to ask for what comes next; programs know it by `more`."""
+    if not as_json:
+        typer.echo(f"There are more: {words}")

@@ -14,14 +14,13 @@ from daybook.migrate import migrate
 from daybook.services import ServiceError, services
 from daybook.settings import Settings
 from event_store.history.accesses import Accesses, Noted
-from event_store.history.differences import Change, changes
+from event_store.history.differences import Change
 from event_store.history.entries import Entry
 from event_store.history.questions import Question
 from event_store.history.surroundings import Session, Surroundings, Trace
 from event_store.sign_in_records import SignIn, SignInQuery
 from event_store.trail import Trail
 
-MOST_OF_A_STREAM = 10_000
 MOST_TRACED = 1_000
 LONGEST_POSITION = 18
 LONGEST_SHOWN = 60
@@ -43,8 +42,8 @@ def asked(settings: Settings, ask: Callable[[Trail], Awaitable[Answer]]) -> Answ
 
 def events(
     settings: Settings, question: Question, limit: int, words: dict[str, Any]
-) -> list[Entry]:
-    """Return the events that a question asks for."""
+) -> tuple[list[Entry], bool]:
+    """Return the first events that a question asks for, and whether there are more."""
     return asked(settings, lambda trail: trail.events(question, limit, access("events", **words)))
 
 
@@ -56,8 +55,10 @@ def sign_ins(
     return asked(settings, lambda trail: trail.sign_ins(query, noted))
 
 
-def accesses(settings: Settings, wanted: Accesses, words: dict[str, Any]) -> list[Noted]:
-    """Return records of who asked what, and of erasures and operations."""
+def accesses(
+    settings: Settings, wanted: Accesses, words: dict[str, Any]
+) -> tuple[list[Noted], bool]:
+    """Return records of who asked what, of erasures and operations, and whether there are more."""
     return asked(settings, lambda trail: trail.accesses(wanted, access("accesses", **words)))
 
 
@@ -94,12 +95,12 @@ def event(settings: Settings, position: int, most: int) -> Surroundings:
     return found
 
 
-def stream(settings: Settings, stream_id: UUID) -> list[Change]:
-    """Return what each event of a stream changed."""
-    question = Question(stream_id=stream_id, descending=False)
-    noted = access("stream", streamId=stream_id)
-    found = asked(settings, lambda trail: trail.events(question, MOST_OF_A_STREAM, noted))
-    return list(changes(found))
+def stream(
+    settings: Settings, stream_id: UUID, after: int, limit: int
+) -> tuple[list[Change], bool]:
+    """Return what the first events of a stream after a position changed, and whether more did."""
+    noted = access("stream", streamId=stream_id, after=after)
+    return asked(settings, lambda trail: trail.changes(stream_id, after, limit, noted))
 
 
 def events_text(found: list[Entry]) -> Text:
@@ -168,10 +169,10 @@ async def traced(trail: Trail, under: str) -> Trace:
     found = await trail.trace({"correlation_id": under}, MOST_TRACED, noted)
     if found.events:
         return found
-    seeds = await trail.events(Question(facts={"request_id": under}), 1, noted)
+    seeds, _ = await trail.events(Question(facts={"request_id": under}), 1, noted)
     if not seeds and under.isascii() and under.isdigit() and len(under) <= LONGEST_POSITION:
         at = int(under)
-        seeds = await trail.events(Question(positions=(at, at + 1)), 1, noted)
+        seeds, _ = await trail.events(Question(positions=(at, at + 1)), 1, noted)
     if not seeds:
         return found
     return await trail.trace({"correlation_id": seeds[0].correlation_id}, MOST_TRACED, noted)
@@ -179,7 +180,9 @@ async def traced(trail: Trail, under: str) -> Trace:
 
 def trace_tree(found: Trace) -> Tree:
     """Lay events out under those that caused them, the oldest first, with who asked from where."""
-    tree = Tree(f"{len(found.events)} events" if len(found.events) > 1 else "1 event")
+    count = len(found.events)
+    first = f"the first {count:,} of more events" if found.more else f"{count:,} events"
+    tree = Tree(first if count > 1 else "1 event")
     branches: dict[int, Tree] = {}
     for one in found.events:
         above = branches.get(one.causation_id or 0, tree)

@@ -94,21 +94,27 @@ async def surroundings(
 
 
 class Trace(msgspec.Struct, frozen=True, rename="camel"):
-    """Events that belong together, the oldest first, and by request from where it was asked."""
+    """Events that belong together, the oldest first, and by request from where it was asked.
+
+    `more`: these are the first of more.
+    """
 
     events: list[Entry]
     sessions: dict[str, list[Session]]
+    more: bool = False
 
 
 async def trace(connection: AsyncConnection[TupleRow], question: Question, most: int) -> Trace:
     """Return what a question finds, with the sessions of whoever asked for it."""
-    events = await find(connection, question, most)
+    found = await find(connection, question, most + 1)
+    events = found[:most]
     first: dict[str, Entry] = {}
     for one in events:
         first.setdefault(one.request_id, one)
     asked = list(first.items())[:MOST_REQUESTS]
     sessions = {request: await sessions_of(connection, event) for request, event in asked}
-    return Trace(events, {request: found for request, found in sessions.items() if found})
+    known = {request: some for request, some in sessions.items() if some}
+    return Trace(events, known, len(found) > most)
 
 
 async def sessions_of(connection: AsyncConnection[TupleRow], event: Entry) -> list[Session]:

@@ -131,6 +131,24 @@ def test_a_stream_is_shown_as_what_changed(auditor: Person, staff: Person) -> No
     ]
     assert changes[1]["actorId"] == staff.id
     refused(auditor.ask("GET", f"/audit/streams/{UUID(int=1)}"), 404, "NOT_FOUND")
+    # A page begins with what was known by then, and only what is given counts as given.
+    path = f"/audit/streams/{product}?limit=1"
+    first = auditor.ask("GET", path).json()
+    rest = auditor.ask("GET", f"{path}&cursor={first['pagination']['next']}").json()
+    assert [*first["data"], *rest["data"]] == changes
+    assert rest["pagination"]["next"] is None
+    [_, noted] = auditor.ask("GET", "/audit/accesses?action=stream&limit=2").json()["data"]
+    assert (noted["asked"], noted["rows"]) == ({"streamId": product, "limit": "1"}, 1)
+
+
+def test_what_is_recorded_as_given_is_what_was_given(auditor: Person, order: str) -> None:
+    assert len(events(auditor, "limit=2")) == 2
+    for action in ("events", "accesses"):
+        path = f"/audit/accesses?action={action}&limit=1"
+        assert auditor.ask("GET", path).json()["pagination"]["next"]
+        [noted] = auditor.ask("GET", path).json()["data"]
+        assert noted["rows"] == (2 if action == "events" else 1)
+    assert order
 
 
 def test_an_auditor_sees_nothing_personal(auditor: Person, customer: Person) -> None:
