@@ -75,6 +75,20 @@ update projection_failures f set error = 'forgotten', traceback = ''
   from theirs where f.position = theirs.position
 """  # noqa: S608 - our own names
 
+# And in what rebuilds said of them.
+REPORTED = f"""
+update projection_rebuilds
+   set failed = (
+           select jsonb_agg(
+                      case when {IS_THEIRS} then one || '{{"error": "forgotten"}}' else one end
+                      order by number
+                  )
+             from jsonb_array_elements(failed) with ordinality as listed (one, number)
+             join events e on e.position = (one ->> 'position')::bigint
+       )
+ where failed <> '[]'
+"""  # noqa: S608 - our own names
+
 # What rebuilds found different are rows as they stand in the views. Whatever is compared at this
 # moment, on an older state, is compared again: its row in projection_rebuilds has changed.
 COMPARISONS = """
@@ -113,6 +127,7 @@ def erasing(
             check(forget_orders(orders[first : first + AT_ONCE], recorded))
         connection.execute(SIGN_INS, {"user": user_id})
         connection.execute(FAILURES, {"user": user_id})
+        connection.execute(REPORTED, {"user": user_id})
         connection.execute(COMPARISONS, {"user": user_id})
         for projection in PROJECTIONS.values():
             prune(connection, projection)  # tables that are kept for a way back know the person

@@ -510,6 +510,11 @@ def test_a_view_that_cannot_be_made_anew_is_told_and_the_old_one_stays(
     (end,) = told["projections"]
     assert end["outcome"] == "failed"
     assert "Event 3 cannot be applied" in end["detail"]
+    again = ("projections", "rebuild", "sales_by_customer", "--dry-run", "--park")
+    (end,) = one_object(typed_apart(*again, "--json"))["projections"]
+    assert (end["failures"], end["firstFailures"][0]["position"]) == (2, 3)
+    assert end["seconds"] > 0
+    assert "First of 2 failures" in typed(*again).stdout
     assert rows(database_url, "select sum(orders) from sales_by_customer_v1") == [(2,)]
 
 

@@ -111,6 +111,35 @@ def test_a_migration_that_is_killed_leaves_nothing_half_done(empty_database: str
         assert len(statuses(connection)) == len(PROJECTIONS)
 
 
+def test_the_index_of_history_is_whole_if_the_migration_to_volumes_is_killed(
+    empty_database: str,
+) -> None:
+    """It is killed when all is made and filled, and only the old table is yet to go."""
+    at_revision(empty_database, "0024")
+    append(empty_database, STORY)
+    with psycopg.connect(empty_database) as owner:
+        owner.execute("update history_index set blocks = 1")
+        owner.execute("insert into history_blocks values (0, now(), now())")
+        owner.execute("insert into history_postings values (7, 0, 'places')")
+    before = tables(empty_database)
+    with psycopg.connect(empty_database) as other:
+        other.execute("lock table history_blocks in access share mode")
+        killed = migrating(empty_database)
+        waiting = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and not granted"
+        wait_for(empty_database, waiting, 1)
+        killed.kill()
+        killed.join()
+    left = "select count(*) from pg_stat_activity where datname = current_database()"
+    wait_for(empty_database, left, 1)
+    assert rows(empty_database, "select version_num from alembic_version") == [("0024",)]
+    assert tables(empty_database) == before
+    assert migrate(empty_database) == newest_revision()
+    stretches = "select stretch, occurred_to >= occurred_from from history_stretches"
+    assert rows(empty_database, stretches) == [(0, True)]
+    kept = "select bucket, block, blocks, volumes from history_postings, history_index"
+    assert rows(empty_database, kept) == [(7, 0, 1, 0)]
+
+
 def test_a_database_of_a_newer_release_is_refused_and_left_alone(
     database_url: str, typed: Typed
 ) -> None:

@@ -23,6 +23,7 @@ from projections.posting.pages import Pages
 from projections.posting.status import partitions
 from projections.projection import Projection, Rows
 from projections.rebuilds import building, built_rows, swapping
+from projections.rebuilds.jobs import Failed
 from projections.rebuilds.rebuild import (
     Rebuild,
     RebuildFailed,
@@ -176,6 +177,19 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(database_url: str)
         assert '"stock":9,' in str(difference.new)
         assert everything(database_url) == before
         assert {one.side for one in partitions(connection)} == {"live"}
+
+
+def test_a_dry_run_says_what_could_not_be_applied(database_url: str) -> None:
+    """Nothing of it is parked in the live view, so it is said nowhere else."""
+    append(database_url, STORY)
+    post(database_url)
+    job = done(database_url, POISONED, dry_run=True, on_failure="park")
+    assert (job.state, job.failures) == ("done", 1)
+    assert job.first_failures == [Failed(8, str(TEAPOT), "ValueError: poison")]
+    assert job.comparison is not None
+    assert not job.comparison.equal
+    with connect(database_url, name="test") as connection:
+        assert failures(connection) == []
 
 
 def test_a_rebuild_finds_equal_what_is_equal_whatever_comes_in_meanwhile(
@@ -339,7 +353,8 @@ def test_an_event_that_cannot_be_applied_stops_a_rebuild_or_is_parked_as_one_lik
     with pytest.raises(RebuildFailed, match="Event 8 cannot be applied: ValueError: poison"):
         done(database_url, POISONED)
     assert everything(database_url) == before
-    assert done(database_url, POISONED, on_failure="park").state == "done"
+    parked = done(database_url, POISONED, on_failure="park")
+    assert (parked.state, parked.failures, parked.first_failures[0].position) == ("done", 1, 8)
     with connect(database_url, name="test") as connection:
         assert [one.position for one in failures(connection)] == [8]
         assert done(database_url, PRODUCTS).state == "done"

@@ -281,6 +281,9 @@ def test_what_could_not_be_applied_is_shown_tried_again_and_left_out(place: Plac
     assert done(place, "orders/failures/retry") == f"{waiting} events applied, 0 still waiting."
     assert data_of(place.admin.ask("GET", "/projections/orders/failures")) == []
     with unreadable(place, PAID):
+        dry = ended(place, asked(place, "orders/rebuild", onFailure="park", dryRun=True))
+        assert f"; 1 failure, the first at {PAID}; the new" in dry["detail"]
+        assert dry["rebuild"]["firstFailures"][0]["position"] == PAID
         done(place, "orders/rebuild", onFailure="park")
         left_out = done(place, f"orders/failures/{PAID}/skip")
         assert left_out == f"Event {PAID} left out, {waiting - 1} applied, 0 still waiting."

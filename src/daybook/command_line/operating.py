@@ -256,4 +256,5 @@ def rebuilt(job: Rebuild | None) -> dict[str, object]:
         "rows": {table: {"before": live, "now": new} for table, (live, new) in rows},
         "comparison": msgspec.to_builtins(job.comparison),
         "failures": job.failures,
+        "firstFailures": msgspec.to_builtins(job.first_failures),
     }

@@ -112,7 +112,13 @@ def ends_tables(ends: Sequence[Ended]) -> list[Table]:
         row = (request.request.projection, asked_for(request), outcome(end))
         table.add_row(*row, f"{end.seconds:.1f}", detail(end))
     jobs = [end.rebuild for end in ends if end.rebuild and end.rebuild.rows]
-    return [table, *([rows_table(jobs)] if jobs else []), *map(differences_table, different(jobs))]
+    failing = [failed_table(job) for job in jobs if job.failures]
+    return [
+        table,
+        *([rows_table(jobs)] if jobs else []),
+        *failing,
+        *map(differences_table, different(jobs)),
+    ]
 
 
 def rows_table(jobs: Sequence[Rebuild]) -> Table:
@@ -125,6 +131,15 @@ def rows_table(jobs: Sequence[Rebuild]) -> Table:
             found = compared.get(name)
             equal = "" if found is None else "different" if found.differences else "equal"
             table.add_row(job.name, f"{job.position:,}", name, f"{live:,}", f"{new:,}", equal)
+    return table
+
+
+def failed_table(job: Rebuild) -> Table:
+    """Lay out the first events that a rebuild could not apply."""
+    title = f"First of {job.failures:,} failures of {job.name}"
+    table = Table(number("Position"), "Key", "Error", title=title)
+    for one in job.first_failures:
+        table.add_row(str(one.position), one.key, one.error)
     return table
 
 

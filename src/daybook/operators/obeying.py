@@ -131,10 +131,17 @@ def what_was_made(job: rebuild.Rebuild) -> str:
     if job.error:
         return job.error[:LONGEST_DETAIL]
     made = (job.rows or {}).items()
-    rows = ", ".join(f"{table}: {counted(new, 'row')}" for table, (_, new) in made)
-    if job.comparison is None:
-        return rows
-    return f"{rows}; the new tables are {'equal' if job.comparison.equal else 'different'}"
+    parts = [", ".join(f"{table}: {counted(new, 'row')}" for table, (_, new) in made)]
+    if job.failures:
+        parts.append(f"{counted(job.failures, 'failure')}, the first at {first_of(job)}")
+    if job.comparison is not None:
+        parts.append(f"the new tables are {'equal' if job.comparison.equal else 'different'}")
+    return "; ".join(parts)
+
+
+def first_of(job: rebuild.Rebuild) -> int:
+    """Return the position of the first event that a rebuild could not apply."""
+    return job.first_failures[0].position
 
 
 def counted(count: int, noun: str) -> str:

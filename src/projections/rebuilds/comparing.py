@@ -41,12 +41,6 @@ class Difference(msgspec.Struct, frozen=True):
     live: str | None
     new: str | None
 
-    @property
-    def ids(self) -> frozenset[UUID]:
-        """Return the ids in it, some of which may be people's."""
-        said = ID.findall(f"{self.key} {self.live} {self.new}")
-        return frozenset(UUID(one) for one in said)
-
 
 class TableComparison(msgspec.Struct, frozen=True):
     """One table, live and new."""
@@ -135,8 +129,15 @@ def without_the_forgotten(
 
     The log has forgotten them at once; a live view that stands still has not yet.
     """
-    gone = forgotten_among(connection, {one for row in found for one in row.ids})
-    return [Difference(one.key, FORGOTTEN, FORGOTTEN) if one.ids & gone else one for one in found]
+    gone = forgotten_among(connection, set().union(*map(ids_in, found)))
+    return [
+        Difference(one.key, FORGOTTEN, FORGOTTEN) if ids_in(one) & gone else one for one in found
+    ]
+
+
+def ids_in(found: Difference) -> frozenset[UUID]:
+    """Return the ids in a difference, some of which may be people's."""
+    return frozenset(map(UUID, ID.findall(f"{found.key} {found.live} {found.new}")))
 
 
 def named(table: Table, side: Side | Past) -> sql.Identifier:

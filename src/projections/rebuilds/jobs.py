@@ -62,16 +62,36 @@ select r.id, r.name, r.version, r.state, r.dry_run, r.hold, r.on_failure, r.thro
        r.target,
        extract(epoch from coalesce(r.finished_at, clock_timestamp()) - r.started_at)::float8,
        r.swap_ms, r.error, r.rows::text, r.comparison::text,
-       (select count(*) from projection_failures f
-         where f.name = r.name and f.version = r.version and f.side = 'building'
-           and r.finished_at is null)
+       case when r.finished_at is null then f.failures else r.failures end as failures,
+       case when r.finished_at is null then f.first::text else r.failed::text end as first_failures
   from projection_rebuilds r
+  left join lateral (
+        select count(*) as failures,
+               coalesce(jsonb_agg(
+                   jsonb_build_object('position', position, 'key', key, 'error', error)
+                   order by position, key
+               ) filter (where number <= 10), '[]') as first
+          from (
+                select position, key, min(error) as error,
+                       row_number() over (order by position, key) as number
+                  from projection_failures
+                 where name = r.name and version = r.version and side = 'building'
+                 group by position, key
+               ) as each
+       ) f on true
   left join lateral (
         select min(position) as position from projection_checkpoints c
          where c.name = r.name and c.version = r.version and c.side = 'building'
            and r.finished_at is null
        ) c on true
 """
+
+# What could not be applied, before it goes with the tables, or becomes the live view's.
+KEEP_FAILURES = f"""
+update projection_rebuilds r set failures = found.failures, failed = found.first_failures::jsonb
+  from ({JOBS} where r.id = %(id)s) as found
+ where r.id = found.id
+"""  # noqa: S608 - our own names
 
 FINISH = """
 update projection_rebuilds
@@ -84,10 +104,19 @@ class RebuildRunning(Exception):  # noqa: N818 - reads as what was found
     """This projection is being rebuilt at this moment."""
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """An event that could not be applied for a key, and why."""
+
+    position: int
+    key: str
+    error: str
+
+
 class Rebuild(msgspec.Struct, frozen=True):
     """A rebuild, under way or finished. `rows` are those of each table, live and new.
 
-    `striped`: its builders share the log in stripes, which Postgres adds up.
+    `striped`: its builders share the log in stripes, which Postgres adds up. `failures` counts
+    keys with an event that could not be applied; ten of them are the `first_failures`.
     """
 
     id: int
@@ -109,6 +138,7 @@ class Rebuild(msgspec.Struct, frozen=True):
     rows: dict[str, tuple[int | None, int]] | None
     comparison: Comparison | None
     failures: int
+    first_failures: list[Failed]
 
     @property
     def events_per_second(self) -> float:
@@ -197,9 +227,15 @@ def end(
 ) -> None:
     """Finish a job without a swap: what was built is dropped, and nobody can write to it."""
     with connection.transaction():
+        keep_failures(connection, job_id)
         forget(connection, projection, "building")
         drop_tables(connection, projection, "building")
         connection.execute(FINISH, [state, error, job_id])
+
+
+def keep_failures(connection: Connection[TupleRow], job_id: int) -> None:
+    """Keep with a job what could not be applied."""
+    connection.execute(KEEP_FAILURES, {"id": job_id})
 
 
 def throttle(connection: Connection[TupleRow], name: str, share: float) -> Rebuild:
@@ -260,10 +296,11 @@ def found(connection: Connection[TupleRow], which: str, values: list[Any]) -> li
 
 def job_of(row: TupleRow) -> Rebuild:
     """Make a job of its row."""
-    plain, (rows, comparison, failures) = row[:-3], row[-3:]
+    plain, (rows, comparison, failures, failed) = row[:-4], row[-4:]
     counted = rows and msgspec.json.decode(rows, type=dict[str, tuple[int | None, int]])
     compared = comparison and msgspec.json.decode(comparison, type=Comparison)
-    return Rebuild(*[*plain, counted, compared, failures])
+    first = msgspec.json.decode(failed, type=list[Failed])
+    return Rebuild(*[*plain, counted, compared, failures, first])
 
 
 def note(connection: Connection[TupleRow], job_id: int, changes: str, *values: Any) -> None:

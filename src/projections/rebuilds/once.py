@@ -13,7 +13,7 @@ from projections.posting.progress import tell
 from projections.posting.status import partitions
 from projections.projection import Projection
 from projections.rebuilds.comparing import compare, counted
-from projections.rebuilds.jobs import Rebuild, end, note
+from projections.rebuilds.jobs import Rebuild, end, keep_failures, note
 from projections.rebuilds.swapping import TooFarBehind, bring_to, swap_patiently
 
 LOOK_SECONDS = 0.1
@@ -152,6 +152,7 @@ def swap_now(
     keys: Keyring,
 ) -> None:
     """Swap the new tables in and finish the job, or send it back to catch up."""
+    keep_failures(connection, job.id)
 
     def finish() -> None:
         note(connection, job.id, "state = 'done', finished_at = clock_timestamp()")
