@@ -102,12 +102,15 @@ def decoder_of(handler: BaseRouteHandler) -> Decoder:
 def decoded(body: bytes, decoder: Decoder) -> Any:
     """Return the body as a struct; `MalformedRequest` if it is no JSON object, else `Invalid`."""
     try:
-        return decoder.decode(body)
+        found = decoder.decode(body)
     except msgspec.ValidationError as error:
         check_wellformed(body)
         raise invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(error) from None
+    if body.count(b"{") + body.count(b"[") > DEEPEST_BODY:
+        check_wellformed(body)  # what takes any object, as GraphQL's variables do, may be deep
+    return found
 
 
 def check_wellformed(body: bytes) -> None:

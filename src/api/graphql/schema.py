@@ -14,10 +14,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import (
     DisableIntrospection,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     SchemaExtension,
     ValidationCache,
 )
@@ -27,7 +25,6 @@ from strawberry.types.scalar import ScalarDefinition
 
 from api.errors import MalformedRequest
 from api.graphql.connections import Connection, Span, asked_for, connection
-from api.graphql.cost import CostLimiter
 from api.graphql.types import (
     Info,
     Order,
@@ -43,6 +40,7 @@ from api.graphql.types import (
     sort_of,
     user_of,
 )
+from api.graphql.weight import WeightLimiter
 from api.guards import STAFF, check
 from api.read import orders as order_lists
 from api.read import products as product_lists
@@ -57,8 +55,6 @@ from api.read.access import (
 )
 from projections import orders, products, users
 
-DEEPEST = 8
-MOST_ALIASES = 15
 MOST_TOKENS = 1_000
 CACHED = 256
 FILE = Path(__file__).with_name("schema.graphql")
@@ -243,9 +239,7 @@ def schema_with(*, introspection: bool) -> strawberry.Schema:
         lambda: ParserCache(maxsize=CACHED),
         lambda: ValidationCache(maxsize=CACHED),
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
-        lambda: QueryDepthLimiter(max_depth=DEEPEST),
-        CostLimiter,
+        WeightLimiter,
     ]
     if not introspection:
         extensions.append(DisableIntrospection)

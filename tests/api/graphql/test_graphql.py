@@ -1,5 +1,6 @@
 """Questions in GraphQL: what REST shows, with its codes, in few statements and within limits."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -283,11 +284,50 @@ def test_a_user_s_orders_can_be_walked(client: Client, ask: Ask, staff: Person, 
     assert ids == placed[::-1]
 
 
+def deep(levels: int) -> str:
+    """Return a question of so many levels above its last field."""
+    ways = ("orders(first: 1)", "nodes", "user")
+    opened = " { ".join(ways[level % 3] for level in range(levels))
+    return f"{{ {opened} {{ __typename }} {'}' * levels}"
+
+
+def renamed(times: int) -> str:
+    """Return a question with so many aliases."""
+    return "{ " + "".join(f"a{n}: products {{ nodes {{ id }} }} " for n in range(times)) + "}"
+
+
+def long(tokens: int) -> str:
+    """Return a question of so many tokens."""
+    fields = ("id", "sku", "name", "stock", "status", "createdAt", "updatedAt", "version")
+    asked = " ".join(fields[number % len(fields)] for number in range(tokens - 8))
+    return f"{{ products {{ nodes {{ {asked} }} }} }}"
+
+
+def doubling(fragments: int, last: str = "__typename") -> str:
+    """Return a question whose fragments spread the next one twice: 2**fragments of the last."""
+    chain = " ".join(
+        f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(fragments)
+    )
+    return f"{{ ...f0 }} {chain} fragment f{fragments} on Query {{ {last} }}"
+
+
+JUST_ALLOWED = {
+    "depth": deep(8),
+    "aliases": renamed(15),
+    "tokens": long(1_000),
+    "fragments": doubling(10),
+    "aliases by fragments": doubling(3, "a: __typename"),
+}
 TOO_MUCH = {
-    "depth": """{ orders(first: 1) { nodes { user { orders(first: 1) { nodes { user {
-        orders(first: 1) { nodes { user { id } } } } } } } } } }""",
-    "aliases": "{ " + "".join(f"a{n}: products {{ nodes {{ id }} }} " for n in range(16)) + "}",
-    "tokens": "{ products { nodes { " + "id " * 1_100 + "} } }",
+    "depth": deep(9),
+    "much too deep": deep(50),
+    "aliases": renamed(16),
+    "a thousand aliases": "{ " + " ".join(f"a{n}: __typename" for n in range(1_000)) + " }",
+    "tokens": long(1_001),
+    "aliases by fragments": doubling(4, "a: __typename"),
+    "depth by fragments": deep(8).replace("__typename", "...more")
+    + " fragment more on Order { user { id } }",
+    "many fragments": doubling(60, "products { nodes { id } }"),
     "objects": """{ users(first: 100) { nodes { orders(first: 100) {
         nodes { total { amount } } } } } }""",
     "objects by fragments": """{ ...all } fragment all on Query { users(first: 100) {
@@ -301,6 +341,23 @@ def test_what_is_too_much_is_refused(ask: Ask, staff: Person, limit: str) -> Non
     assert answer.status_code == 400
     assert set(codes(answer)) == {"MALFORMED_REQUEST"}
     assert answer.json()["data"] is None
+
+
+@pytest.mark.parametrize("limit", JUST_ALLOWED)
+def test_what_is_just_allowed_is_answered(ask: Ask, staff: Person, limit: str) -> None:
+    found(ask(staff, JUST_ALLOWED[limit]))
+
+
+def test_a_question_takes_the_time_of_its_text_and_not_of_what_fragments_make_of_it(
+    client: Client,
+) -> None:
+    def seconds(fragments: int) -> float:
+        began = time.perf_counter()
+        found(client.post("/graphql", json={"query": doubling(fragments)}))
+        return time.perf_counter() - began
+
+    seconds(1)
+    assert seconds(20) < 60 * seconds(5)  # what they make of it is 32,768 times as much
 
 
 def test_a_number_in_a_variable_counts(ask: Ask, staff: Person) -> None:
@@ -324,7 +381,10 @@ BAD = [
     "{ products(first: 1.5) { nodes { id } } }",
     "query($x: Int!) { products(first: $x) { nodes { id } } }",
     "{ users(role: root) { nodes { id } } }",
+    "{ products(first: 99999999999) { nodes { id } } }",
     "fragment a on Product { ...a } { products { nodes { ...a } } }",
+    "{ ...nothing }",
+    "fragment a on Query { ...nothing } { ...a }",
     "query a { me { id } } query b { me { id } }",
     "{ me }",
     "{ products { nodes } }",
@@ -373,17 +433,44 @@ def test_a_bad_argument_is_refused_by_name(ask: Ask, staff: Person, field: str, 
     assert [one["field"] for one in error["extensions"]["details"]] == [name]
 
 
-BODIES: list[Any] = [
-    [], None, 1, {"query": 1}, {}, {"query": ""}, {"query": "{ me { id } }", "variables": []},
-    {"query": "{ me { id } }", "more": 1}, {"query": "x" * 20_001}, [{"query": "{ me { id } }"}],
-]  # fmt: skip
+def nested(levels: int) -> Any:
+    """Return lists within lists."""
+    inner: Any = []
+    for _ in range(levels - 1):
+        inner = [inner]
+    return inner
 
 
-@pytest.mark.parametrize("body", BODIES)
-def test_a_body_that_is_no_question_is_refused_in_the_envelope(client: Client, body: Any) -> None:
-    answer = client.post("/graphql", json=body)
-    assert answer.status_code in {400, 422}
-    assert answer.json()["success"] is False
+QUERY = {"query": "{ me { id } }"}
+NO_QUESTIONS: list[tuple[Any, int]] = [
+    ([], 400),
+    (None, 400),
+    (1, 400),
+    ([QUERY], 400),
+    ([QUERY] * 1_000, 400),
+    ({**QUERY, "variables": {"a": nested(31)}}, 400),  # 33 levels
+    ({**QUERY, "extensions": {"a": nested(500)}}, 400),
+    ({"query": 1}, 422),
+    ({}, 422),
+    ({"query": ""}, 422),
+    ({**QUERY, "variables": []}, 422),
+    ({**QUERY, "more": 1}, 422),
+    ({"query": "x" * 20_001}, 422),
+    ({"query": "x" * 100_000}, 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), NO_QUESTIONS, ids=range(len(NO_QUESTIONS)))
+def test_a_body_that_is_no_question_is_refused_in_the_envelope(
+    client: Client, body: Any, status: int
+) -> None:
+    code = {400: "MALFORMED_REQUEST", 422: "VALIDATION_ERROR"}[status]
+    refused(client.post("/graphql", json=body), status, code)
+
+
+def test_a_body_of_32_levels_is_a_question(client: Client) -> None:
+    body = {"query": "{ __typename }", "variables": {"a": nested(30)}}
+    assert found(client.post("/graphql", json=body)) == {"__typename": "Query"}
 
 
 def test_other_ways_to_ask_are_refused(client: Client) -> None:
