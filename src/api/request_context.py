@@ -32,7 +32,16 @@ TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeS
 
 # Of these a second line could mean something else to a proxy or a log than it means here.
 SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"host", b"if-match", b"idempotency-key"}
+    {
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"daybook-min-position",
+        b"host",
+        b"idempotency-key",
+        b"if-match",
+        b"last-event-id",
+    }
 )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import atexit
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -98,6 +99,27 @@ async def create_admin(database_url: str) -> None:
         await execute(tools, SYSTEM, create_administrator, command)
 
 
+@contextmanager
+def storing_nothing_refused(client: Client, database_url: str) -> Iterator[Client]:
+    """Lend a client; what was refused meanwhile must have left no event behind.
+
+    But for a refresh token that comes back: that its session ended is in the log.
+    """
+    refusals: list[str] = []
+
+    def note(answer: httpx.Response) -> None:
+        if answer.is_client_error and b"REFRESH_REUSED" not in answer.read():
+            refusals.append(answer.headers["x-request-id"])
+
+    client.event_hooks["response"].append(note)
+    yield client
+    with psycopg.connect(database_url) as connection:
+        cursor = connection.execute(
+            "select name from events where request_id = any(%s)", [refusals]
+        )
+        assert cursor.fetchall() == []
+
+
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
     return Tokens(KEYS, "first")
@@ -107,7 +129,10 @@ def tokens() -> Tokens:
 def client(database_url: str, tokens: Tokens) -> Iterator[Client]:
     """Give a client of the running write side, with an administrator in the database."""
     asyncio.run(create_admin(database_url))
-    with TestClient(new_app(database_url, tokens)) as running:
+    with (
+        TestClient(new_app(database_url, tokens)) as running,
+        storing_nothing_refused(running, database_url),
+    ):
         yield running
 
 

@@ -13,10 +13,12 @@ from api.request_context import doubtful
 from tests.api.conftest import (
     PASSWORD,
     Client,
+    Json,
     Person,
     data_of,
     list_product,
     new_app,
+    place_order,
     refused,
     register,
 )
@@ -42,11 +44,12 @@ def post(client: Client, body: bytes, **headers: str) -> httpx.Response:
         b'{"email": NaN}',
         b"[" * 100_000,
         b'{"email": ' + b"[" * 100_000,
-        b'{"name": ' + b"[" * 33 + b"]" * 33 + b"}",
+        b'{"name": ' + b"[" * 32 + b"]" * 32 + b"}",
         b'{"name": 5, "email": ]',
         b'{"name": "\xff"}',
         b'{"\xff": 1}',
         b'{"name": "\\ud800"}',
+        b'{"name": "\xed\xa0\x80"}',
         b"\xef\xbb\xbf" + GOOD,
         GOOD.decode().encode("utf-16"),
         GOOD + b" x",
@@ -62,11 +65,14 @@ def test_what_is_no_json_object_is_malformed(client: Client, body: bytes) -> Non
         (b"{}", "email"),
         (b'{"email": 5, "password": "correct horse", "name": "Ada"}', "email"),
         (GOOD[:-1] + b', "role": "admin"}', "role"),
-        (GOOD[:-1] + b', "deep": ' + b"[" * 20 + b"]" * 20 + b"}", "deep"),
+        (GOOD[:-1] + b', "deep": ' + b"[" * 31 + b"]" * 31 + b"}", "deep"),
         (GOOD.replace(b"Ada", b"A\\u0000da"), "name"),
         (GOOD.replace(b"Ada", b" A "), "name"),
         (GOOD.replace(b"correct horse", b"short"), "password"),
         (GOOD.replace(b"correct horse", b"x" * 129), "password"),
+        (GOOD.replace(b"correct horse", b"x" * 1_024), "password"),
+        (GOOD.replace(b"correct horse", b"x" * 1_000_000), "password"),
+        (GOOD.replace(b"correct horse", b"password1"), "password"),
         (GOOD.replace(b"a@example.com", b"a@" + b"e" * 300 + b".com"), "email"),
         (GOOD.replace(b"a@example.com", b"a@example.com\\r\\nBcc: b@example.com"), "email"),
         (GOOD.replace(b"a@example.com", b"\\u0000@example.com"), "email"),
@@ -153,6 +159,44 @@ def test_a_quantity_is_a_small_whole_number(staff: Person, quantity: str) -> Non
     assert len(answer.content) < 1_000
 
 
+PRICE = {"amount": "2.50", "currency": "GBP"}
+TEXTS: list[tuple[str, str, str, Json]] = [
+    ("PATCH", "/users/{user}", "name", {}),
+    ("PATCH", "/users/{user}", "email", {}),
+    ("PUT", "/users/{user}", "name", {"email": "ada@example.com"}),
+    ("POST", "/products", "sku", {"name": "Tea", "price": PRICE, "stock": None}),
+    ("POST", "/products", "name", {"sku": "NUL", "price": PRICE, "stock": None}),
+    ("PATCH", "/products/{product}", "name", {}),
+    ("POST", "/products/{product}/stock-adjustments", "reason", {"quantity": 1}),
+    ("POST", "/orders/{order}/payment", "reference", {"amount": {**PRICE, "amount": "5.00"}}),
+    ("POST", "/orders/{order}/shipment", "carrier", {"trackingNumber": "RM1"}),
+    ("POST", "/orders/{order}/shipment", "trackingNumber", {"carrier": "Royal Mail"}),
+    ("POST", "/orders/{order}/cancellation", "reason", {}),
+    ("POST", "/orders/{order}/refund", "reason", {}),
+    ("POST", "/orders/{order}/notes", "text", {}),
+    ("POST", "/projections/orders/pause", "reason", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field", "body"), TEXTS, ids=[f"{one[1]} {one[2]}" for one in TEXTS]
+)
+def test_no_text_takes_control_characters(  # noqa: PLR0913, PLR0917 - what is written where, and by whom
+    admin: Person, customer: Person, method: str, path: str, field: str, body: Json
+) -> None:
+    product = list_product(admin)
+    order = place_order(customer, product)
+    amount = {"amount": "5.00", "currency": "GBP"}
+    if path.endswith(("shipment", "refund")):
+        paid = {"reference": "P1", "amount": amount}
+        data_of(admin.ask("POST", f"/orders/{order}/payment", paid))
+    where = path.format(user=customer.id, product=product, order=order)
+    for mark in ("\x00", "\x01", "\x1b", "\x7f", "\x85"):
+        answer = admin.ask(method, where, {**body, field: f"a{mark}b@example.com"})
+        error = refused(answer, 422, "VALIDATION_ERROR")
+        assert [detail["field"] for detail in error["details"]] == [field]
+
+
 def test_a_nul_in_a_sign_in_does_not_reach_the_database(client: Client) -> None:
     body = {"email": "a\x00@example.com", "password": PASSWORD}
     refused(client.post("/api/v1/auth/login", json=body), 422, "VALIDATION_ERROR")
@@ -197,7 +241,17 @@ def doubts(*lines: tuple[bytes, bytes], version: str = "1.1") -> str | None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"authorization", b"content-type", b"host", b"if-match", b"content-length"]
+    "name",
+    [
+        b"authorization",
+        b"content-type",
+        b"host",
+        b"if-match",
+        b"content-length",
+        b"idempotency-key",
+        b"daybook-min-position",
+        b"last-event-id",
+    ],
 )
 def test_a_header_that_decides_is_given_once(name: bytes) -> None:
     lines = [(b"host", b"a"), (name, b"1"), (name, b"2"), (b"x-other", b"a"), (b"x-other", b"b")]

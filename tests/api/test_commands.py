@@ -4,8 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.tokens import Tokens
 from tests.api.conftest import (
     ADMIN_EMAIL,
+    KEYS,
     PASSWORD,
     Client,
     Json,
@@ -120,6 +122,13 @@ def test_the_last_administrator_stays_one(admin: Person, client: Client) -> None
     assert (
         data_of(other.ask("PUT", f"/users/{other.id}/role", {"role": "customer"}))["version"] == 3
     )
+    last = Tokens(KEYS, "first").verify(admin.access_token).user_id
+    for method, path, body in (
+        ("PUT", f"/users/{last}/role", {"role": "staff"}),
+        ("DELETE", f"/users/{last}", None),
+        ("DELETE", f"/users/{last}/personal-data", None),
+    ):
+        refused(admin.ask(method, path, body), 409, "INVALID_STATE")
 
 
 def test_a_closed_account_is_out_at_once(client: Client) -> None:

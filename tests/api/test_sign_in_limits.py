@@ -106,6 +106,13 @@ def test_a_lock_says_when_to_come_again_and_not_whether_the_password_was_right(
         assert answer.headers.get_list("ratelimit-reset") == [str(wait)]
 
 
+def test_sign_ins_that_succeed_do_not_count(client: Client) -> None:
+    person = register(client)
+    for _ in range(7):
+        assert log_in(client, person.email, PASSWORD).status_code == 200
+    refused(log_in(client, person.email, "wrong password"), 401, "INVALID_CREDENTIALS")
+
+
 def test_a_lock_outlasts_all_that_redis_holds(client: Client, redis_url: str) -> None:
     """F31: it is in Postgres; how often somebody asked is in Redis, and is forgotten there."""
     person = register(client)

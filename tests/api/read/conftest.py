@@ -39,6 +39,7 @@ from tests.api.conftest import (
     new_tools,
     opened,
     register,
+    storing_nothing_refused,
 )
 from tests.event_store.given import keyring
 
@@ -100,7 +101,10 @@ def new_app(
 def client(database_url: str, tokens: Tokens) -> Iterator[Client]:
     """Give a client of both sides, with an administrator in the database."""
     asyncio.run(create_admin(database_url))
-    with TestClient(new_app(database_url, tokens)) as running:
+    with (
+        TestClient(new_app(database_url, tokens)) as running,
+        storing_nothing_refused(running, database_url),
+    ):
         yield running
 
 
