@@ -216,11 +216,13 @@ def test_where_refused_lines_cannot_be_written_is_told(typed: Typed, orders: Pat
 
 
 def test_an_import_tells_one_object_and_writes_the_refused_lines(
-    typed_apart: Typed, orders: Path, tmp_path: Path
+    typed_apart: Typed, orders: Path, tmp_path: Path, database_url: str
 ) -> None:
     told = one_object(typed_apart("import", "orders", str(orders), "--json"))
     assert (told["lines read"], told["lines accepted"], told["lines refused"]) == (4, 2, 2)
     assert (told["orders new"], told["customers new"], told["products new"]) == (2, 2, 2)
+    listed = "select kind, action, rows, actor_id like 'operator:%%' from audit_accesses"
+    assert rows(database_url, listed) == [("operation", "import_orders", 2, True)]
     rejects = tmp_path / "var" / "imports" / "orders.csv.rejects.csv"
     assert told["refused lines are in"] == str(rejects)
     assert rejects.read_text().splitlines() == [

@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daybook.command_line import audit_questions
 from daybook.command_line.operator_commands import user_name
-from daybook.notary import attest, check_published, folder_of, known_keys
+from daybook.notary import attest, check_published, folder_of, keep_evidence, known_keys
 from event_store.connections import connect
 from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
 from event_store.evidence.notes import head_of
@@ -76,6 +77,34 @@ def test_what_contradicts_a_published_head_is_not_signed(
         (folder / "head.note").unlink()  # the last day's is left
         with pytest.raises(LogRewritten):
             attest(connection, (SEED,), tmp_path, NOW)
+
+
+def test_a_worker_says_that_the_log_was_tampered_with_and_looks_again(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database_url, 5)
+    with connect(database_url, name="test") as connection:
+        attest(connection, (SEED,), tmp_path, NOW)
+    with tampering(database_url) as connection:
+        edit_after(connection, 3)
+    looks: list[float] = []
+
+    def twice(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) > 1:
+            raise Ended
+
+    monkeypatch.setattr("daybook.notary.time.sleep", twice)
+    with capture_logs() as logs, pytest.raises(Ended):
+        keep_evidence(database_url, (SEED,), tmp_path)
+    [said] = logs  # not with each look
+    assert (said["event"], said["advice"]) == ("log_tampered", "daybook audit verify")
+    assert "3 events" not in said["reason"]
+    assert "5 events are not those that were signed" in said["reason"]
+
+
+class Ended(BaseException):
+    """The process ends here."""
 
 
 def test_the_command_line_verifies_and_finds(

@@ -31,6 +31,7 @@ from tests.event_store.given import MASTER_KEY, rows
 
 NEW = "another-master-key-for-tests-987654321"
 ZOE = "zoe@example.com"
+LISTED = "select kind, action, rows from audit_accesses where kind = 'operation'"
 COUNT = "select count(*), count(distinct master) from subject_keys where wrapped is not null"
 
 
@@ -52,6 +53,7 @@ def test_all_keys_are_wrapped_by_the_newest_master_key(database_url: str, typed:
     told = typed("privacy", "rotate-master", "--json", DAYBOOK_MASTER_KEY=f"{NEW} {MASTER_KEY}")
     assert (told.returncode, '"keysWrapped": 4' in told.stdout) == (0, True)
     assert rows(database_url, COUNT) == [(4, 1)]
+    assert rows(database_url, LISTED) == [("operation", "master_key_rotated", 4)]
     alone = keyring(Settings(master_key=NEW))
     with connect(database_url, name="test") as connection:
         assert "user-0" in str(stream(connection, users[0], alone))

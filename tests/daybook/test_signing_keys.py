@@ -163,8 +163,10 @@ def test_the_command_line_rotates_and_shows_names_alone(
     assert not any(line.split()[0] in shown for line in text.splitlines())
     with psycopg.connect(environment["DAYBOOK_DATABASE_URL"]) as connection:
         (recorded,) = connection.execute("select kind, agent from sign_ins").fetchall()
+        (listed,) = connection.execute("select kind, action from audit_accesses").fetchall()
     assert recorded[0] == "keys_rotated"
     assert "operator:" in recorded[1]
+    assert listed == ("operation", "keys_rotated")
     refused = typed("keys", "rotate", DAYBOOK_JWT_SECRET=OLD)
     assert refused.returncode == 2
     assert "restart every process" in refused.stderr

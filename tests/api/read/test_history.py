@@ -10,7 +10,7 @@ import pytest
 
 from event_store.connections import connect
 from event_store.evidence.growing import grow
-from event_store.evidence.heads import origin_of, sign
+from event_store.evidence.heads import head_in, origin_of, sign
 from event_store.evidence.notes import Signer
 from event_store.history.accesses import Access
 from event_store.history.postings import index_block
@@ -263,6 +263,44 @@ def test_erasures_operations_and_looks_at_a_person_are_listed_with_their_kind(
     event = auditor.ask("GET", f"/audit/events/{listed[1]['asked']['logPosition']}")
     assert data_of(event)["event"]["data"]["reason"] == "Zoe rang"
     refused(auditor.ask("GET", "/audit/accesses?kind=none"), 400, "MALFORMED_REQUEST")
+
+
+def test_what_cannot_be_recorded_is_not_answered(
+    admin: Person, client: Client, order: str, post: Post, database_url: str
+) -> None:
+    zoe = register(client)
+    size = head_in(sign_now(database_url) or "").size
+    post()
+    questions = [
+        "/audit/events?limit=1",
+        "/audit/events/1",
+        f"/audit/streams/{order}",
+        "/audit/proofs/inclusion?position=1",
+        f"/audit/proofs/consistency?first={size}&second={size}",
+        "/audit/sign-ins?limit=1",
+        "/audit/accesses?limit=1",
+        "/audit/export?positionTo=1",
+        f"/audit/export/proof?positionTo=1&size={size}",
+        f"/orders/{order}?asOf={size}",
+        f"/users/{zoe.id}/orders?asOf={size}",
+        f"/orders?asOf={size}",
+        f"/users/{zoe.id}/personal-data",
+    ]
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(FULL)
+        for path in questions:
+            refused(admin.ask("GET", path, Prefer="wait=0"), 503, "UNAVAILABLE")
+        owner.execute("drop trigger is_full on audit_accesses")
+    for path in questions:
+        assert admin.ask("GET", path, Prefer="wait=0").is_success, path
+
+
+# Nothing more can be written there, as when the disk is full.
+FULL = """
+create function is_full() returns trigger language plpgsql as $$
+begin raise exception 'no space left on device' using errcode = '53100'; end $$;
+create trigger is_full before insert on audit_accesses for each row execute function is_full()
+"""
 
 
 async def trace_of(database_url: str, correlation: str) -> Trace:
