@@ -121,6 +121,8 @@ def test_the_command_line_verifies_and_finds(
         attest(connection, (SEED,), folder, NOW)
         told = typed("audit", "verify", "--since-verified")
         assert (told.returncode, told.stdout[:9]) == (0, "10 events"), told
+        told = typed("audit", "verify", "--since-verified")
+        assert (told.returncode, "after position 310;" in told.stdout) == (0, True), told
         told = typed("audit", "verify", "--from", "20", "--to", "30", "--json")
         assert told.returncode == 0, told
         assert '"finding":null' in told.stdout

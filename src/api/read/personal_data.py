@@ -28,15 +28,18 @@ MOST_ORDERS = 10_000
 
 
 class PersonalDataView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What is held: the account, its history, its orders with notes, sign-ins, remembered answers.
+    """What is held: account, history, orders with notes, sessions, sign-ins, remembered answers.
 
     `orders` are the newest 10,000; if there are `moreOrders`, the list of orders has them.
+    `sessions` are the newest 1,000 events of them; from where that was asked is in the sign-ins.
     """
 
     account: UserView
     history: list[Happened]
     orders: list[OrderView]
     more_orders: bool
+    sessions: list[Happened]
+    more_sessions: bool
     sign_ins: list[SignIn]
     remembered_answers: list[RememberedAnswer]
 
@@ -71,11 +74,13 @@ async def show_personal_data(
         history=held.history,
         orders=found,
         more_orders=more,
+        sessions=held.sessions,
+        more_sessions=held.more_sessions,
         sign_ins=held.sign_ins,
         remembered_answers=held.answers,
     )
     if not is_own:
-        shown = len(held.history) + len(found) + len(held.sign_ins)
+        shown = len(held.history) + len(found) + len(held.sessions) + len(held.sign_ins)
         await trail.note(access(request, "personal_data", subject=str(user_id)), shown)
     body = Success(data=view, meta=meta(request.context.request_id))
     return Answer(body, headers=[position_header(position)])

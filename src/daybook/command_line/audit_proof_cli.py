@@ -68,6 +68,11 @@ def verify(  # noqa: PLR0913, PLR0917 - what can be typed
         typer.echo(msgspec.json.encode(verified))
     elif verified.finding:
         typer.echo(verified.finding.sentence)
+    elif not verified.events:
+        typer.echo(
+            f"Nothing has come into the tree after position {verified.last:,};"
+            f" {verified.accesses:,} records of who asked what are as they were recorded."
+        )
     else:
         typer.echo(
             f"{verified.events:,} events are as they were recorded ({verified.first:,} to"

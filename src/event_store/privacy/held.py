@@ -1,4 +1,4 @@
-"""What is held about a person beside the views: their account's history, sign-ins, and keys."""
+"""What is held about a person beside the views: account, sessions, sign-ins, remembered answers."""
 
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,13 @@ import msgspec
 
 from event_store.connections import Pooled, borrowed, pool
 from event_store.event_types import decode
+from event_store.history.questions import Question
+from event_store.history.search import find
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.sealing import opener, subjects_in_rows
+
+MOST_SESSIONS = 1_000
+SECRETS = ("password_hash", "refresh_digest")
 
 HISTORY = """
 select position, version, name, schema_version, data::text, occurred_at, actor_role
@@ -54,6 +59,8 @@ class Held(msgspec.Struct, frozen=True):
     """All of it."""
 
     history: list[Happened]
+    sessions: list[Happened]
+    more_sessions: bool
     sign_ins: list[SignIn]
     answers: list[RememberedAnswer]
 
@@ -66,7 +73,11 @@ class PersonalData(Pooled):
         self._keys = keys
 
     async def about(self, user_id: UUID) -> Held:
-        """Return what is held about a person, password hashes left out: they are secrets."""
+        """Return what is held about a person; hashes of passwords and tokens are left out.
+
+        Of what their sessions did the newest thousand events are there.
+        """
+        asked = Question(subject=user_id, facts={"stream_type": "session"})
         async with borrowed(self._pool) as connection:
             rows = await (await connection.execute(HISTORY, [user_id])).fetchall()
             keys = await self._keys.fetch_async(
@@ -74,14 +85,31 @@ class PersonalData(Pooled):
             )
             sign_ins = await (await connection.execute(SIGN_INS, [user_id])).fetchall()
             answers = await (await connection.execute(ANSWERS, [str(user_id)])).fetchall()
+            sessions = await find(connection, asked, MOST_SESSIONS + 1)
         history = []
         for position, version, name, schema_version, data, at, by in rows:
             opened = opener(keys, user_id, version)
             event = msgspec.to_builtins(decode(name, schema_version, data, position, opened))
-            event.pop("password_hash", None)
-            history.append(Happened(name, position, version, at, by, event))
+            history.append(Happened(name, position, version, at, by, told(event)))
         return Held(
             history,
+            [
+                Happened(
+                    one.name,
+                    one.position,
+                    one.version,
+                    one.occurred_at,
+                    one.actor_role,
+                    told(msgspec.json.decode(one.data)),
+                )
+                for one in sessions[:MOST_SESSIONS]
+            ],
+            len(sessions) > MOST_SESSIONS,
             [SignIn(*row) for row in sign_ins],
             [RememberedAnswer(*row) for row in answers],
         )
+
+
+def told(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of an event: all but secrets."""
+    return {name: value for name, value in event.items() if name not in SECRETS}

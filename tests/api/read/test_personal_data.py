@@ -29,7 +29,10 @@ def test_a_person_gets_everything(client: Client, staff: Person, post: Post) -> 
     assert found["id"] == order
     assert found["notes"][0]["text"] == "She likes figures."
     assert found["cancellation"]["reason"] == "I married."
-    assert held["moreOrders"] is False
+    assert (held["moreOrders"], held["moreSessions"]) == (False, False)
+    [session] = held["sessions"]
+    assert (session["event"], session["data"]["user_id"]) == ("session.started", ada.id)
+    assert session["data"].keys() == {"user_id", "user_version", "expires_at"}
     assert [one["key"] for one in held["rememberedAnswers"]] == ["rename-1"]
     assert "argon2" not in ada.ask("GET", mine(ada)).text
 
