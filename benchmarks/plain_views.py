@@ -44,6 +44,15 @@ select ((e.data ->> 'placed_at')::timestamptz at time zone 'UTC')::date as day,
 """
 
 SALES_BY_CUSTOMER = """
+with names as (
+    insert into plain.sales_by_customer_names_v1 (user_id, name)
+    select distinct on (e.stream_id) e.stream_id, e.data ->> 'name'
+      from events e
+     where e.name in ('user.registered', 'user.imported', 'user.renamed')
+       and e.position > %(after)s and e.position <= %(upto)s
+     order by e.stream_id, e.position desc
+        on conflict (user_id) do update set name = excluded.name
+)
 insert into plain.sales_by_customer_v1 as s (user_id, day, currency, orders, units, revenue)
 select (e.data ->> 'user_id')::uuid as user_id,
        ((e.data ->> 'placed_at')::timestamptz at time zone 'UTC')::date as day,

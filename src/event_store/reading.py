@@ -42,15 +42,19 @@ select h.position, e.position, e.stream_id, e.version, e.name, e.schema_version,
   left join lateral (
         select * from events
          where position > %b::bigint and position <= least(h.position, %b::bigint)
-           and name = any(%s::text[]) {}
+           and name = any(%s::text[]) {} {}
          order by position limit %b::bigint
        ) e on true
  order by e.position
 """
-ANY_STREAM = PAGE_AND_HEAD.format("")
-SOME_STREAMS = PAGE_AND_HEAD.format(
-    "and get_byte(uuid_send(stream_id), 15) %% %b::integer = any(%b::integer[])"
-)
+OF_A_SHARE = "and get_byte(uuid_send(stream_id), 15) %% %b::integer = any(%b::integer[])"
+
+# For each event one look into the index of streams: joined, Postgres might read the log as a whole.
+NO_SECOND = """
+(select true from events second
+  where second.stream_id = events.stream_id and second.version = 2
+    and second.position <= %b::bigint) is null
+"""
 
 # As in the partial index events_ending_sessions: written out, or it would not serve the query.
 ENDINGS = (
@@ -90,6 +94,22 @@ class Share(NamedTuple):
 
     divisor: int
     rests: Sequence[int]
+
+
+class Alone(NamedTuple):
+    """Events that are their streams' only ones up to a position: names, each with its versions."""
+
+    kinds: Sequence[tuple[str, Sequence[int]]]
+    upto: int
+
+    @property
+    def condition(self) -> str:
+        """The condition on a row of `events`; its one parameter is `upto`."""
+        kinds = " or ".join(
+            f"name = '{name}' and schema_version in ({', '.join(map(str, versions))})"
+            for name, versions in self.kinds
+        )
+        return f"(events.version = 1 and ({kinds}) and {NO_SECOND})"
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -208,15 +228,19 @@ def page_from(  # noqa: PLR0913, PLR0917 - which page, and who may read it
     most: int,
     keyring: Keyring | None,
     share: Share | None = None,
+    without: Alone | None = None,
 ) -> tuple[int, list[Recorded | Unread]]:
     """Return at most so many events with some names after a position, and how far they reach.
 
     That is as far as `upto`, the log's end, or the last of `most` events. What cannot be read is
-    there as `Unread`. With a `share` streams that are not of it are left out. Without a keyring
-    (None) what is personal stays encrypted.
+    there as `Unread`. With a `share` streams that are not of it are left out; `without` leaves out
+    as well. Without a keyring (None) what is personal stays encrypted.
     """
-    query = ANY_STREAM if share is None else SOME_STREAMS
-    chosen = [] if share is None else [share.divisor, list(share.rests)]
+    query = PAGE_AND_HEAD.format(
+        OF_A_SHARE if share else "", f"and not {without.condition}" if without else ""
+    )
+    chosen = [share.divisor, list(share.rests)] if share else []
+    chosen += [without.upto] if without else []
     values = [after, upto, list(names), *chosen, most]
     with connection.cursor(binary=True) as cursor:  # UUIDs and times cost a third of it as text
         rows = cursor.execute(query.encode(), values, prepare=True).fetchall()

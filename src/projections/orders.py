@@ -1,6 +1,7 @@
 """The orders: what was bought by whom, and how far each order has come."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,9 @@ from event_store.history.questions import Question
 from event_store.records import Recorded
 from projections.amounts import MoneyView, money_view
 from projections.listing import Listing, alone, as_is, range_of
+from projections.openings import LineSet, LineViews, Opening, Recording
 from projections.projection import OwnRow, Projection, Row, Rows
+from projections.sums import Fact, LineFact
 
 ORDERS = Table(
     "orders_v1",
@@ -89,11 +92,8 @@ PERSONAL = {"shipment": "trackingNumber", "cancellation": "reason", "refund": "r
 def fold(rows: Rows, recorded: Recorded) -> None:
     """Move one order's row."""
     event = recorded.event
-    if isinstance(event, order.OrderPlaced):
-        rows.put(ORDERS, new_row(recorded, event))
-        return
-    if isinstance(event, order.OrderImported):
-        rows.put(ORDERS, imported_row(recorded, event))
+    if type(event) in OPENING.events:
+        rows.put(ORDERS, OPENING.row(recorded))
         return
     row = rows.change(ORDERS, recorded.stream_id)
     row["version"] = recorded.version
@@ -131,51 +131,41 @@ def without(text: object, field: str) -> dict[str, object]:
     return {**msgspec.to_builtins(text), field: FORGOTTEN}
 
 
-def new_row(recorded: Recorded, event: order.OrderPlaced | order.OrderImported) -> Row:
-    """Return the row of a new order."""
-    currency, lines = event.total.currency, event.lines
-    return {
-        "id": recorded.stream_id,
-        "user_id": event.user_id,
+CURRENCY = Fact("total.currency", str)
+ITEM_VIEWS = LineViews(ItemView, CURRENCY)
+OPENING = Opening(
+    table=ORDERS,
+    lines="lines",
+    columns={
+        "id": Recording("stream_id"),
+        "user_id": Fact("user_id", UUID),
         "status": "placed",
         "reference": None,
-        "currency": currency,
-        "total": event.total.amount,
-        "units": sum([line.quantity for line in lines]),
-        "lines": [item_view(line, currency) for line in lines],
-        "product_ids": sorted({line.product_id for line in lines}),
-        "placed_at": event.placed_at,
-        "updated_at": recorded.occurred_at,
+        "currency": CURRENCY,
+        "total": Fact("total.amount", Decimal),
+        "units": LineFact("quantity", int),
+        "lines": ITEM_VIEWS,
+        "product_ids": LineSet(LineFact("product_id", UUID)),
+        "placed_at": Fact("placed_at", datetime),
+        "updated_at": Recording("occurred_at"),
         "payment": None,
         "shipment": None,
         "delivered_at": None,
         "cancellation": None,
         "refund": None,
         "notes": [],
-        "version": recorded.version,
-    }
-
-
-def imported_row(recorded: Recorded, event: order.OrderImported) -> Row:
-    """Return the row of an order from elsewhere, which was delivered when it was placed."""
-    return new_row(recorded, event) | {
-        "status": "delivered",
-        "reference": event.reference,
-        "delivered_at": event.placed_at,
-    }
-
-
-def item_view(line: order.Line, currency: str) -> ItemView:
-    """Return what is kept of a line."""
-    return ItemView(
-        line.product_id,
-        line.sku,
-        line.name,
-        line.quantity,
-        money_view(line.unit_price, currency),
-        money_view(line.amount, currency),
-    )
-
+        "version": Recording("version"),
+    },
+    events={
+        order.OrderPlaced: {},
+        # From elsewhere, where it was delivered when it was placed.
+        order.OrderImported: {
+            "status": "delivered",
+            "reference": Fact("reference", str),
+            "delivered_at": Fact("placed_at", datetime),
+        },
+    },
+)
 
 PROJECTION = Projection(
     name="orders",
@@ -195,6 +185,7 @@ PROJECTION = Projection(
     key="id",
     needs=OwnRow(ORDERS),
     fold=fold,
+    opening=OPENING,
 )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Table
 from event_store.event_types import Event, names_of
 from event_store.reading import Share
 from event_store.records import Recorded
+from projections.openings import Opening
 from projections.rows import Key, Place, Row, Rows, key_columns, key_of
 from projections.sums import Sums
 
@@ -62,7 +63,8 @@ class Projection:
     and kept back by when an event cannot be applied: a row is never changed for the sake of a row
     with another key.
 
-    `sums`: one of the tables is nothing but sums; then `needs` and `fold` use it too.
+    `sums`: one of the tables is nothing but sums; then `needs` and `fold` use it too. `opening`:
+    the view is of one table with a row a stream, and this is what makes such a row.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Projection:
     needs: Callable[[Recorded], Iterable[Place]]
     fold: Callable[[Rows, Recorded], None]
     sums: Sums | None = None
+    opening: Opening | None = None
     event_names: Sequence[str] = field(init=False)
     event_types: frozenset[type[Event]] = field(init=False)
     other_names: Sequence[str] = field(init=False)
@@ -84,6 +87,12 @@ class Projection:
         summed = frozenset(self.sums.names if self.sums else ())
         others = tuple(name for name in self.event_names if name not in summed)
         object.__setattr__(self, "other_names", others)
+        assert self.opening is None or self.needs == OwnRow(self.opening.table)  # noqa: S101 - as it says
+
+    @property
+    def is_shared_by_stripes(self) -> bool:
+        """Whether Postgres makes some of it in a rebuild, of whatever stretch of the log."""
+        return self.sums is not None or self.opening is not None
 
 
 def partition_of(value: Any) -> int:

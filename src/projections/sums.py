@@ -20,7 +20,7 @@ from event_store.event_types import Event, names_of
 from event_store.records import Recorded
 from projections.rows import Key, Place, Row, Rows, key_columns
 
-Kind = type[UUID | str | int | Decimal | date]
+Kind = type[UUID | str | int | Decimal | date | datetime]
 ONCE: Literal[1] = 1
 """Adds one for each event, whatever is in it."""
 
@@ -39,7 +39,7 @@ class Fact:
     def of(self, facts: Any) -> Any:
         """Return the value."""
         value = self._get(facts)
-        return value.astimezone(UTC).date() if isinstance(value, datetime) else value
+        return value.astimezone(UTC).date() if self.kind is date else value
 
 
 @dataclass(frozen=True)

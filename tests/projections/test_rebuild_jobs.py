@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from domain.money import Money
-from domain.order import OrderPlaced, line_of
+from domain.order import OrderPaid, OrderPlaced, line_of
 from domain.product import ProductListed
 from event_store.connections import connect
 from event_store.privacy.keyring import NO_KEYS
@@ -42,7 +42,7 @@ from projections.rebuilds.rebuild import (
     throttle,
     unfinished,
 )
-from tests.domain.given import ALICE, NOON, ORDER, TEAPOT
+from tests.domain.given import ALICE, NOON, ORDER, TEAPOT, pounds
 from tests.projections.given import (
     STORY,
     append,
@@ -77,6 +77,7 @@ BUILDER = """
     from projections.rebuilds.rebuild import labour, start, unfinished
 
     built_rows.MOST_ROWS, building.PAGE = 20, 20
+    building.STRIPE, building.MOST_OPENED = 10, 40
     with connect(sys.argv[1], name="builder") as connection:
         start(connection, orders.PROJECTION)
         with labour(connection, {"orders": orders.PROJECTION}) as at_work:
@@ -90,7 +91,9 @@ BUILDER = """
 def test_a_rebuild_whose_builder_is_killed_goes_on_where_it_was(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append(database_url, [*STORY, *many_orders(100)])
+    orders_, total = many_orders(100), pounds("8.50")
+    paid = [(stream_id, OrderPaid("R", total)) for stream_id, _ in orders_[::2]]
+    append(database_url, [*STORY, *orders_, *paid])
     post(database_url)
     live = everything(database_url)
     with started(BUILDER, database_url) as builder:
@@ -114,6 +117,7 @@ def test_a_rebuild_whose_builder_is_killed_goes_on_where_it_was(
         rebuild(connection, replace(ORDERS, fold=fold), lambda *_: None)
         assert find(connection, left.id).state == "done"
     assert min(folded) > left.position
+    assert len(folded) < len(orders_)  # the rest is made by Postgres
     assert everything(database_url) == live
 
 

@@ -43,7 +43,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doing(what: BaseException, at: int, projection: Projection = ORDERS) -> Projection:
-    """Return a projection that something happens to when it comes to an event."""
+    """Return a projection that something happens to when it comes to an event; all is folded."""
 
     def fold(rows: Rows, recorded: Recorded) -> None:
         if recorded.position == at:
@@ -268,10 +268,11 @@ def test_a_builder_s_deaths_are_laid_to_an_event_in_the_same_way(
 ) -> None:
     append(database_url, many_orders(6))
     with connect(database_url, name="test") as connection:
-        start(connection, ORDERS, on_failure="park")
+        folded = replace(ORDERS, opening=None)
+        start(connection, folded, on_failure="park")
         for position in deaths:
             with pytest.raises(Killed):
                 builds(database_url, doing(Killed(), position))
-        builds(database_url, doing(Killed(), expected[0]) if expected else ORDERS)
+        builds(database_url, doing(Killed(), expected[0]) if expected else folded)
         assert parked(database_url) == expected
         assert len(stored(connection, orders.ORDERS)) == 6 - len(expected)

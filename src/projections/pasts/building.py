@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from event_store.reading import Unread
+from event_store.reading import Alone, Unread
 from projections.pasts.register import (
     Kept,
     clear,
@@ -27,10 +27,11 @@ from projections.pasts.register import (
 )
 from projections.posting.folding import TRANSIENT, Careful, Folded, Planned, plan, skips
 from projections.posting.leases import Lease
+from projections.posting.openings_sql import alone, open_rows
 from projections.posting.pages import Item
-from projections.posting.sums_sql import Addition, add_up
+from projections.posting.sums_sql import Addition, Stretch, add_up
 from projections.projection import EVERY_PARTITION, PARTITIONS, Projection
-from projections.rebuilds.building import MOST_ADDED_UP, MOST_SECONDS, PAGE
+from projections.rebuilds.building import MOST_ADDED_UP, MOST_OPENED, MOST_SECONDS, PAGE
 from projections.rebuilds.built_rows import BuiltRows
 from projections.rebuilds.new_tables import make_tables
 
@@ -49,7 +50,7 @@ class PastBuilder:
         self._position = 0
         self._indexes: list[str] = []
         self._careful: Careful | None = None
-        self._adds_up = projection.sums is not None
+        self._by_postgres = projection.is_shared_by_stripes
         self._built = BuiltRows(projection, past.place, afresh=True)
 
     def begin(self, connection: Connection[TupleRow]) -> None:
@@ -92,8 +93,9 @@ class PastBuilder:
         """Fold what the budget allows; return up to where that is."""
         position, ends = self._position, time.monotonic() + MOST_SECONDS
         target = self._past.upto
-        if self._adds_up:
-            target = min(target, position + MOST_ADDED_UP)
+        if self._by_postgres:
+            most = MOST_OPENED if self._projection.opening else MOST_ADDED_UP
+            target = min(target, position + most)
         if not self._names:
             return target
         while position < target and time.monotonic() < ends and not self._built.is_full:
@@ -103,13 +105,20 @@ class PastBuilder:
     @property
     def _names(self) -> Sequence[str]:
         of = self._projection
-        return of.other_names if self._adds_up else of.event_names
+        return of.other_names if self._by_postgres else of.event_names
+
+    @property
+    def _alone(self) -> Alone | None:
+        opening = self._projection.opening
+        return alone(opening, self._past.upto) if opening and self._by_postgres else None
 
     def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
-        upto, items = reading.page_from(connection, after, target, self._names, PAGE, None)
+        upto, items = reading.page_from(
+            connection, after, target, self._names, PAGE, None, without=self._alone
+        )
         planned, simple = plan(self._projection, EVERY_PARTITION, self._wanted(items))
         if not simple and self._careful is None:
-            if self._adds_up:  # what waits by its key may have to keep back some of the sums
+            if self._by_postgres:  # what waits by its key may have to keep back some of the sums
                 raise ReadOneByOne
             self._careful = self._new_careful()
         self._built.load(connection, planned)
@@ -129,7 +138,7 @@ class PastBuilder:
 
     def _become_careful(self) -> None:
         """Fold one by one from here on; what is in the tables by now is read back."""
-        self._adds_up = False
+        self._by_postgres = False
         self._built = BuiltRows(self._projection, self._past.place, afresh=not self._position)
         self._careful = self._new_careful()
 
@@ -150,12 +159,19 @@ class PastBuilder:
     def _write(self, connection: Connection[TupleRow], position: int) -> None:
         with connection.transaction():
             self._built.write(connection)
-            if self._adds_up:
-                part = Addition(self._projection, [(self._position, position)])
-                add_up(connection, part, self._past.place, self._past.happened)
+            if self._by_postgres:
+                self._write_stretch(connection, (self._position, position))
         reach(connection, self._past, position)
         self._position = position
         self._built.settle()
+
+    def _write_stretch(self, connection: Connection[TupleRow], stretch: Stretch) -> None:
+        place, happened = self._past.place, self._past.happened
+        if self._projection.sums:
+            add_up(connection, Addition(self._projection, [stretch]), place, happened)
+        if self._projection.opening:
+            upto = self._past.upto
+            open_rows(connection, self._projection.opening, [stretch], upto, place, happened)
 
     def _finish(self, connection: Connection[TupleRow]) -> None:
         enter(connection, self._past, "indexing")

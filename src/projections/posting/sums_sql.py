@@ -26,6 +26,7 @@ CASTS = {
     str: "{}",
     int: "({})::bigint",
     Decimal: "({})::numeric",
+    datetime: "({})::timestamptz",
     date: "(({})::timestamptz at time zone 'UTC')::date",
 }
 CRC32 = 180_000  # the release of Postgres that crc32() came with

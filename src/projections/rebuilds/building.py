@@ -3,9 +3,9 @@
 A stretch of the log is folded for the partitions that are held. Rows and checkpoint are written in
 one transaction, so what is killed goes on from the last stretch.
 
-What adds up is shared in another way while it is folded: by stripes of the log, which Postgres adds
-to whatever rows they concern, so that no event is read twice. A position means the same: everything
-up to it is done, of those stripes that go by a partition's number.
+What Postgres can make, sums and the rows of streams with one event, is shared in another way: by
+stripes of the log, whatever rows they concern, so that no event is read twice for it. A position
+means the same: everything up to it is done, of those stripes that go by a partition's number.
 """
 
 import time
@@ -19,6 +19,7 @@ from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
 from projections.posting.folding import Planned, described, plan
 from projections.posting.leases import Lease, LeaseLost
+from projections.posting.openings_sql import alone, open_rows
 from projections.posting.post_page import FENCED, MOVE
 from projections.posting.sums_sql import Addition, Stretch, add_up
 from projections.projection import (
@@ -31,12 +32,13 @@ from projections.projection import (
     share_of,
 )
 from projections.rebuilds.built_rows import BuiltRows
-from projections.rebuilds.jobs import is_striped
+from projections.rebuilds.jobs import Rebuild, is_striped
 
 MOST_SECONDS = 2.0
 PAGE = 5_000
 STRIPE = 25_000
 MOST_ADDED_UP = 16 * STRIPE
+MOST_OPENED = 4 * STRIPE
 SORTED_IN = "64MB"  # what so many events come to; in less Postgres would sort them on disk
 
 
@@ -52,17 +54,16 @@ class Builder:
     """Builds the partitions that one worker holds under one set of tokens."""
 
     def __init__(
-        self, projection: Projection, group: Sequence[Lease], keys: Keyring, *, striped: bool
+        self, projection: Projection, group: Sequence[Lease], keys: Keyring, job: Rebuild
     ) -> None:
-        """Take on partitions that stand at one position; past 0, somebody has built before.
-
-        `striped`: sums are shared by stripes of the log, as whoever else builds the view does.
-        """
+        """Take on partitions of a job that stand at one position; past 0, others have built."""
         self.tokens = {one.partition: one.token for one in group}
         self._projection, self._group, self._keys = projection, group, keys
         self._held = frozenset(self.tokens)
-        self._striped = striped
-        self._names = projection.other_names if striped else projection.event_names
+        self._striped = job.striped
+        self._names = projection.other_names if job.striped else projection.event_names
+        self._opening = projection.opening if job.striped else None
+        self._alone = alone(self._opening, job.target) if self._opening else None
         self._share = share_of(self._held) if isinstance(projection.needs, OwnRow) else None
         # What is read by its share is for rows held here; else others' rows are folded, too.
         self._to_plan_for = self._held if self._share is None else EVERY_PARTITION
@@ -80,7 +81,7 @@ class Builder:
         """
         before = position = self.position
         if self._striped:
-            target = min(target, before + MOST_ADDED_UP)
+            target = min(target, before + (MOST_OPENED if self._opening else MOST_ADDED_UP))
         if not self._names:
             position = target
         ends = time.monotonic() + MOST_SECONDS
@@ -91,7 +92,7 @@ class Builder:
 
     def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
         upto, items = reading.page_from(
-            connection, after, target, self._names, PAGE, self._keys, self._share
+            connection, after, target, self._names, PAGE, self._keys, self._share, self._alone
         )
         planned, simple = plan(self._projection, self._to_plan_for, items)
         if not simple:
@@ -121,9 +122,7 @@ class Builder:
                 all_mine = self._to_plan_for == EVERY_PARTITION
                 self._built.write(connection, None if all_mine else self._is_mine)
                 if self._striped:
-                    connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
-                    mine = stripes(self.position, position, self._held)
-                    add_up(connection, Addition(self._projection, mine), "building")
+                    self._write_stripes(connection, stripes(self.position, position, self._held))
         except Error as error:
             if error.sqlstate == FENCED:
                 raise LeaseLost(str(error)) from error
@@ -131,6 +130,13 @@ class Builder:
         for one in self._group:
             one.position = position
         self._built.settle()
+
+    def _write_stripes(self, connection: Connection[TupleRow], mine: Sequence[Stretch]) -> None:
+        connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
+        if self._projection.sums:
+            add_up(connection, Addition(self._projection, mine), "building")
+        if self._opening and self._alone:
+            open_rows(connection, self._opening, mine, self._alone.upto, "building")
 
     def _is_mine(self, row: Row) -> bool:
         return partition_of(row[self._projection.key]) in self._held

@@ -115,8 +115,9 @@ class Failed(msgspec.Struct, frozen=True):
 class Rebuild(msgspec.Struct, frozen=True):
     """A rebuild, under way or finished. `rows` are those of each table, live and new.
 
-    `striped`: its builders share the log in stripes, which Postgres adds up. `failures` counts
-    keys with an event that could not be applied; ten of them are the `first_failures`.
+    `striped`: its builders share the log in stripes, of which Postgres makes what it can.
+    `failures` counts keys with an event that could not be applied; ten of them are the
+    `first_failures`.
     """
 
     id: int
@@ -173,7 +174,7 @@ def start(  # noqa: PLR0913 - what may be asked of a rebuild, each by its name
         with connection.transaction():
             of = [projection.name, projection.version]
             target = reading.head(connection)
-            striped = projection.sums is not None
+            striped = projection.is_shared_by_stripes
             row = connection.execute(INSERT, [*of, *options, target, "[]", striped]).fetchone()
             assert row is not None  # noqa: S101 - what is inserted has an id
             forget(connection, projection, "building")

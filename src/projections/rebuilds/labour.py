@@ -165,7 +165,7 @@ class Labour:
         target = min([job.target, *others])
         builder = self._builders.get(job.name)
         if builder is None or builder.tokens != {one.partition: one.token for one in group}:
-            builder = Builder(projection, group, self._keys, striped=job.striped)
+            builder = Builder(projection, group, self._keys, job)
             self._builders[job.name] = builder
         try:
             if job.striped and any(one.crashes >= CAREFUL_CRASHES for one in group):

@@ -18,12 +18,12 @@ from event_store.event_types import Event, names_of
 from event_store.news import News
 from projections.amounts import MoneyView, money_view
 from projections.orders import (
+    ITEM_VIEWS,
     ItemView,
     NoteView,
     PaymentView,
     ReasonView,
     ShipmentView,
-    item_view,
 )
 from projections.products import Status as ProductStatus
 
@@ -111,7 +111,7 @@ def placed(event: order.OrderPlaced | order.OrderImported, _at: datetime) -> Ord
         status="delivered" if is_import else "placed",
         reference=event.reference if isinstance(event, order.OrderImported) else UNSET,
         total=money_view(event.total.amount, currency),
-        items=[item_view(line, currency) for line in event.lines],
+        items=ITEM_VIEWS.of(event.lines, currency),
         placed_at=event.placed_at,
         delivered_at=event.placed_at if is_import else UNSET,
     )
