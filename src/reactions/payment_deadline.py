@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -22,8 +23,11 @@ BEGINNINGS = names_of((OrderPlaced,))
 ENDS = names_of((OrderPaid, OrderCancelled))
 # More at once would mostly be in each other's way: orders of one day share their products.
 AT_ONCE = 8
-# The order stays due: it has changed, Postgres is away, or an operator has to do something first.
-LATER = (StoreUnavailable, PreconditionFailed, TooMuchContention, *WAITS_FOR_AN_OPERATOR)
+# The order stays due: it has changed, or Postgres is away.
+SOON = (StoreUnavailable, PreconditionFailed, TooMuchContention)
+LATER = (*SOON, *WAITS_FOR_AN_OPERATOR)
+
+log = structlog.get_logger(__name__)
 
 CancelUnpaid = Callable[[Sequence[Overdue]], list[BaseException | None]]
 
@@ -53,6 +57,10 @@ select d.order_id, d.placed_position, e.correlation_id
 
 CORRELATION = "select correlation_id from events where position = %s"
 
+# Until an operator has done something: those that are due after it do not wait for that.
+POSTPONE = """
+update payment_deadlines set due_at = clock_timestamp() + interval '30 s' where order_id = %s
+"""
 DROP = "delete from payment_deadlines where order_id = %s"
 
 
@@ -86,7 +94,7 @@ def note_deadlines(connection: Connection[TupleRow], payment_window: timedelta) 
 
 
 def sweep(connection: Connection[TupleRow], cancel_unpaid: CancelUnpaid) -> int:
-    """Cancel some overdue orders; return how many are dealt with, 0: none, or none can be now.
+    """Cancel some overdue orders; return how many are out of the way, 0: none, or none can be now.
 
     What dies between a cancellation and the commit leaves a deadline of a cancelled order, which
     is dropped the next time.
@@ -97,12 +105,16 @@ def sweep(connection: Connection[TupleRow], cancel_unpaid: CancelUnpaid) -> int:
         outcomes = cancel_unpaid(orders) if orders else []
         settled = 0
         for order, outcome in zip(orders, outcomes, strict=True):
-            if isinstance(outcome, LATER):
+            if isinstance(outcome, SOON):
+                continue
+            settled += 1
+            if isinstance(outcome, WAITS_FOR_AN_OPERATOR):
+                log.warning("deadline_waits", order_id=str(order.order_id), error=str(outcome))
+                connection.execute(POSTPONE, [order.order_id])
                 continue
             if outcome is not None:
                 failures.note(connection, NAME, order.placed_position, refused(outcome))
             connection.execute(DROP, [order.order_id])
-            settled += 1
         return settled
 
 

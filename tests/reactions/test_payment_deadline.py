@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from commands.execution import execute
 from commands.orders.cancel_order import CancelOrder, cancel_order
@@ -14,6 +15,7 @@ from domain.order import Order
 from domain.product import Product
 from event_store.connections import connect
 from reactions.mail_folder import MailFolder
+from reactions.payment_deadline import AT_ONCE as AT_ONCE_MOST
 from reactions.payment_deadline import note_deadlines
 from reactions.system_actor import Overdue, SystemActor, cancel_if_unpaid
 from tests.commands.given import (
@@ -207,6 +209,38 @@ async def test_an_order_that_cannot_be_cancelled_is_told_and_holds_no_other_up(
             finish(reactor)
         [(_, attempts, _, parked)] = rows(database_url, query)
         assert (attempts, parked) == (3, True)
+
+
+@on_a_loop
+async def test_orders_that_a_newer_release_has_written_to_hold_no_other_up(
+    database_url: str, tmp_path: Path
+) -> None:
+    """As many of them as are cancelled at once, and all due before: they wait for its workers."""
+    async with working_on(database_url) as tools:
+        buyer = asking("customer", await registered(tools))
+        product_id = await listed(tools, stock=100)
+        orders = [(await placed(tools, buyer, (product_id, 1))).id for _ in range(AT_ONCE_MOST + 1)]
+    *newer, fine = orders
+    with tampering(database_url) as connection:
+        for order_id in newer:
+            connection.execute(WRAPPED, [order_id])
+            connection.execute("update log_head set position = position + 1")
+    with reacting(database_url, MailFolder(tmp_path), AT_ONCE) as reactor, capture_logs() as logs:
+        finish(reactor)
+    order, _ = await states(database_url, fine)
+    assert order.status == "cancelled"
+    assert {order_id for (order_id,) in rows(database_url, DEADLINES)} == set(newer)
+    waits = [one for one in logs if one["event"] == "deadline_waits"]
+    assert {one["order_id"] for one in waits} == {str(one) for one in newer}
+    assert "order.wrapped" in waits[0]["error"]
+
+
+WRAPPED = """
+insert into events
+select h.position + 1, %s, 'order', 2, 'order.wrapped', 1, '{}', 'a', 'staff', 'a', 'a', null,
+       gen_random_uuid(), 'WrapOrder', now(), now()
+  from log_head h
+"""
 
 
 @pytest.mark.parametrize("workers", [1, 2])
