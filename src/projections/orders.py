@@ -153,7 +153,7 @@ OPENING = Opening(
         "delivered_at": None,
         "cancellation": None,
         "refund": None,
-        "notes": [],
+        "notes": (),
         "version": Recording("version"),
     },
     events={

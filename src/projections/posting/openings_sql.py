@@ -119,11 +119,10 @@ def source_sql(source: Source) -> str:  # noqa: PLR0911 - one for each kind
             return line_views(source)
         case None:
             return "null"
-        case list():
-            assert not source  # noqa: S101 - no row begins with more
-            return "'[]'"
         case str():
             return f"'{source}'"
+        case _:
+            return "'[]'"
 
 
 def line_set(fact: LineFact) -> str:
