@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test oracle chaos fuzz check schemas format bench demo lock clean
+.PHONY: help up test guards oracle chaos fuzz check schemas format bench demo lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ up: $(VENV)/.installed ## run Daybook here: API, workers, embedded Postgres and 
 
 test: $(VENV)/.installed-dev ## every test, against real embedded services
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+guards: $(VENV)/.installed-dev ## take guards out of a copy, one at a time: its test must go red there
+	@$(BIN)/python -m tests.guards $(ARGS)
 
 oracle: $(VENV)/.installed-dev ## 10 million events under faults, and whether any was lost or doubled
 	$(BIN)/python -m tests.oracle $(ARGS)

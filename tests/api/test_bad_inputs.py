@@ -121,6 +121,12 @@ def test_a_body_over_a_mebibyte_is_too_large_announced_or_not(client: Client) ->
     refused(answer, 413, "PAYLOAD_TOO_LARGE")
 
 
+def test_a_body_that_is_announced_to_be_too_large_is_not_waited_for(client: Client) -> None:
+    """What has come of it so far would be taken, if it were all."""
+    answer = post(client, GOOD, **{"Content-Length": str((1 << 20) + 1)})
+    refused(answer, 413, "PAYLOAD_TOO_LARGE")
+
+
 @pytest.mark.parametrize(
     "price",
     [

@@ -118,9 +118,9 @@ async def test_what_counts_on_an_append_that_fails_fails_with_it(database_url: s
     """Both processes bring the stream to the same version; only one of the histories is true."""
     async with working_on(database_url) as here, working_on(database_url) as there:
         tea = await listed(here, stock=4)
-        await bought(there, tea)  # `here` still believes in a stock of 4
+        await bought(there, tea, 2)  # `here` still believes in a stock of 4
         answers = await asyncio.gather(*(bought(here, tea) for _ in range(8)))
-        assert answers.count("placed") == 3
+        assert answers.count("placed") == 2
         assert await stock_in_log(here, tea) == 0
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from domain.order import OrderNoteAdded
-from event_store.appender import Appender
+from event_store.appender import DEADLINE_SECONDS, Appender
 from event_store.event_types import STORED_AS, Event
 from event_store.privacy.keyring import Keyring
 from event_store.privacy.master_keys import LocalMasterKeys
@@ -56,13 +56,14 @@ def noting(stream_id: UUID, expected_version: int = 0, text: str = "hello") -> A
 async def appending(
     database_url: str, on_append: Callable[[int], None] = lambda _: None
 ) -> AsyncIterator[Appender]:
-    """Run an appender for the length of a block."""
+    """Run an appender for the length of a block; its end takes no longer than a call may."""
     appender = Appender(database_url, on_append)
     appender.start()
     try:
         yield appender
     finally:
-        await appender.close()
+        async with asyncio.timeout(2 * DEADLINE_SECONDS):
+            await appender.close()
 
 
 async def answers_to(

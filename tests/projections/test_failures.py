@@ -77,6 +77,23 @@ def test_only_the_later_events_of_its_key_wait(database_url: str) -> None:
             failure(connection, "products", str(LANTERN))
 
 
+def test_an_event_that_fails_half_way_leaves_no_trace(database_url: str) -> None:
+    def fold(rows: Rows, recorded: Recorded) -> None:
+        products.fold(rows, recorded)
+        if recorded.position == POISON:
+            raise ValueError("poison")
+
+    append(database_url, STORY)
+    post_poisoned(database_url, half := replace(products.PROJECTION, fold=fold))
+    with connect(database_url, name="test") as connection:
+        assert retry(connection, half).applied == 0
+        teapot, _ = stored(connection, products.PRODUCTS)
+        assert (teapot["stock"], teapot["version"]) == (10, 1)
+        assert retry(connection, products.PROJECTION).waiting == 0
+        teapot, _ = stored(connection, products.PRODUCTS)
+        assert teapot["stock"] == 10 - 2 + 2 - 1
+
+
 def test_what_comes_later_waits_too_and_a_retry_drains_all_in_order(database_url: str) -> None:
     whole = expected(database_url)
     post_poisoned(database_url)

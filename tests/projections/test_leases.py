@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from types import TracebackType
 
 import pytest
 from psycopg import Connection
@@ -19,7 +20,7 @@ from psycopg.rows import TupleRow
 
 from event_store.connections import connect
 from event_store.records import Recorded
-from projections import orders
+from projections import orders, sales_by_day
 from projections.posting import pages as pages_of_the_log
 from projections.posting.engine import post_held
 from projections.posting.leases import Crew, LeaseLost, joined
@@ -149,9 +150,24 @@ SLEEPER = """
 """
 
 
-def started(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+class Started(subprocess.Popen[bytes]):
+    """A program that is ended when its test fails: it may be frozen, or wait for the test."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for it."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
+def started(program: str, *arguments: str) -> Started:
     """Start a Python program that knows our modules."""
-    return subprocess.Popen(
+    return Started(
         [sys.executable, "-c", dedent(program), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -201,13 +217,16 @@ def test_a_worker_that_did_not_hear_that_its_page_was_committed_learns_of_it(
 ) -> None:
     """Its connection broke after the commit: it has the token still, and an older position."""
     append(database_url, many_orders(6))
-    with worker(database_url) as (connection, crew), connect(database_url, name="x") as broken:
-        unheard = [replace(one) for one in crew.leases(ORDERS)]
-        assert post_page(broken, ORDERS, unheard, Pages([ORDERS])) == 6
+    days = sales_by_day.PROJECTION
+    with connect(database_url, name="x") as broken, connect(database_url, name="x") as connection:
+        crew = Crew([days])
+        crew.beat(connection)
+        unheard = [replace(one) for one in crew.leases(days)]
+        assert post_page(broken, days, unheard, Pages([days])) == 6
         append(database_url, many_orders(2, first=10))
-        post_held(connection, ORDERS, crew, Pages([ORDERS]))
-        assert position_of(database_url, ORDERS) == 8
-        assert len(stored(connection, orders.ORDERS)) == 8
+        post_held(connection, days, crew, Pages([days]))
+        assert position_of(database_url, days) == 8
+        assert sum(row["orders"] for row in stored(connection, sales_by_day.SALES)) == 8
 
 
 def test_a_paused_view_stands_still_and_no_page_under_way_is_committed(database_url: str) -> None:

@@ -144,6 +144,8 @@ def test_a_second_rebuild_at_once_is_refused(database_url: str) -> None:
     working = {"products": products.PROJECTION}
     with connect(database_url, name="first") as first, labour(first, working) as at_work:
         start(first, products.PROJECTION)
+        with pytest.raises(RebuildRunning, match="being rebuilt already"):
+            start(first, products.PROJECTION)
         at_work._crew.beat(first)
         with pytest.raises(RebuildRunning, match="products is being rebuilt already"):
             rebuilt(database_url, products.PROJECTION)

@@ -11,7 +11,7 @@ from psycopg import sql
 from event_store.connections import connect
 from event_store.evidence import growing
 from event_store.evidence.findings import Kind
-from event_store.evidence.heads import root_at, sign
+from event_store.evidence.heads import LogRewritten, root_at, sign
 from event_store.evidence.notes import Head, Signer, signed
 from event_store.evidence.verification import Asked, verify
 from tests.conftest import address, run
@@ -207,6 +207,34 @@ def test_a_tail_cut_off_with_tree_and_heads_is_caught_by_a_published_head(
     finding = found(lent, heads[1])
     assert finding is not None
     assert (finding.kind, finding.position) == ("missing", EVENTS + 1)
+
+
+def test_the_end_that_the_tree_does_not_cover_yet_is_looked_at_too(lent: Lent) -> None:
+    first, middle, last = (EVENTS + LATER + more for more in (1, 2, 3))
+    for position in (first, middle, last):
+        insert_copy(lent, 10, position)
+    lent.execute("update log_head set position = %s", [last])
+    assert found(lent) is None
+    lent.execute("delete from events where position = %s", [middle])
+    finding = found(lent)
+    assert finding is not None, "one is missing in the middle"
+    assert (finding.kind, finding.position) == ("missing", first)
+    insert_copy(lent, 10, middle)
+    lent.execute("delete from events where position = %s", [last])
+    finding = found(lent)
+    assert finding is not None
+    assert (finding.kind, finding.position) == ("missing", last)
+
+
+def test_what_contradicts_a_signed_head_is_not_signed(lent: Lent) -> None:
+    edit(lent, 300)
+    insert_copy(lent, 10, EVENTS + LATER + 1)
+    lent.execute("update log_head set position = position + 1")
+    lent.execute("update log_tree set size = 0")
+    lent.execute("delete from log_tiles")
+    growing.grow(lent)
+    with pytest.raises(LogRewritten):
+        sign(lent, [signer_of(lent)], timedelta(0))
 
 
 def test_a_head_by_another_key_vouches_for_nothing(lent: Lent) -> None:
