@@ -19,7 +19,8 @@ STATEMENT_MS = 3_000
 
 REACTIONS = """
 select c.name, h.position - c.position, coalesce(f.parked, 0),
-       coalesce(extract(epoch from clock_timestamp() - f.since), 0)::float8
+       coalesce(extract(epoch from clock_timestamp() - f.since), 0)::float8,
+       c.failure is not null
   from reaction_checkpoints c
  cross join log_head h
   left join (
@@ -117,13 +118,19 @@ def of_rebuilds(connection: Connection[TupleRow]) -> list[Metric]:
 
 
 def of_reactions(connection: Connection[TupleRow]) -> list[Metric]:
-    """Return how far the reactions are behind the log."""
+    """Return how far the reactions are behind the log, and whether they wait for something."""
     lag = GaugeMetricFamily(
         "daybook_reaction_lag_events", "Events that a reaction has yet to see.", labels=["reaction"]
     )
-    for name, behind, _, _ in connection.execute(REACTIONS).fetchall():
+    waiting = GaugeMetricFamily(
+        "daybook_reaction_waiting",
+        "Whether a reaction waits for a mail server, Redis, a release or a key.",
+        labels=["reaction"],
+    )
+    for name, behind, _, _, waits in connection.execute(REACTIONS).fetchall():
         lag.add_metric([name], behind)
-    return [lag]
+        waiting.add_metric([name], waits)
+    return [lag, waiting]
 
 
 def dead_letters(connection: Connection[TupleRow]) -> list[Metric]:
@@ -138,7 +145,7 @@ def dead_letters(connection: Connection[TupleRow]) -> list[Metric]:
     for name, parked, since in connection.execute(PARKED).fetchall():
         letters.add_metric(["projection", name], parked)
         oldest.add_metric(["projection", name], since)
-    for name, _, parked, since in connection.execute(REACTIONS).fetchall():
+    for name, _, parked, since, _ in connection.execute(REACTIONS).fetchall():
         letters.add_metric(["reaction", name], parked)
         oldest.add_metric(["reaction", name], since)
     return [letters, oldest]

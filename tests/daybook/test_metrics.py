@@ -127,10 +127,15 @@ def test_facts_are_those_of_the_database(database_url: str) -> None:
     assert value(text, 'daybook_dead_letters{kind="projection",name="orders"}') == 0
     assert value(text, 'daybook_projection_paused{projection="orders"}') == 0
     assert value(text, "daybook_workers") == 0
+    assert value(text, 'daybook_reaction_waiting{reaction="erasure"}') == 0
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update reaction_checkpoints set failure = 'no' where name = 'erasure'")
     post(database_url, PROJECTIONS["orders"])
     text = Metrics().rendered(Facts(database_url))
     assert value(text, 'daybook_projection_lag_events{projection="orders"}') == 0
     assert value(text, 'daybook_projection_lag_seconds{projection="orders"}') == 0
+    assert value(text, 'daybook_reaction_waiting{reaction="erasure"}') == 1
+    assert value(text, 'daybook_reaction_waiting{reaction="welcome_mail"}') == 0
 
 
 def test_a_database_that_is_away_is_a_fact_too() -> None:

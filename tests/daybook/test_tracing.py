@@ -1,11 +1,15 @@
 """Spans tell the road of a request: who asked, the command, the append, the page that posted it."""
 
+import gzip
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
 from litestar.params import FromPath
 from litestar.testing import TestClient
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -22,6 +26,9 @@ from commands.passwords import Passwords
 from commands.products.list_product import list_product
 from commands.products.withdraw_product import WithdrawProduct, withdraw_product
 from commands.work import Tools
+from daybook.metrics import Metrics
+from daybook.observation import observed, posting
+from daybook.settings import Settings
 from daybook.tracing import Traced, TracedStore, posting_traced, traced
 from domain.refusal import NotFound
 from event_store.connections import connect
@@ -33,6 +40,7 @@ from tests.commands.given import STAFF
 from tests.commands.test_products import listing
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import keyring
+from tests.stories.running import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -77,6 +85,86 @@ def test_a_request_goes_on_with_the_trace_of_its_caller(
     assert span.attributes is not None
     assert span.attributes["http.response.status_code"] == 200
     assert seen == [TRACE]
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans as a collector does (OTLP over HTTP), and knows whose they are."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Export)
+        self.spans: set[tuple[str, str]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Export(BaseHTTPRequestHandler):
+    """One export of spans."""
+
+    server: Collector
+
+    def do_POST(self) -> None:
+        """Take them."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        assert self.path == "/v1/traces"
+        for of in ExportTraceServiceRequest.FromString(body).resource_spans:
+            names = {one.key: one.value.string_value for one in of.resource.attributes}
+            for scope in of.scope_spans:
+                self.server.spans |= {(names["service.name"], span.name) for span in scope.spans}
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@route("GET", "/nothing", who=ANYONE, summary="Nothing", tag="Test")
+async def show_nothing() -> None:
+    """Show nothing."""
+
+
+@on_a_loop
+async def test_spans_arrive_at_the_collector_that_the_settings_name(
+    collector: Collector, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    settings = Settings(traces_url=f"{collector.url}/")
+    observation, post = observed(settings, Metrics()), posting(settings)
+    app = create_app(
+        handlers=[show_nothing],
+        tokens=Tokens({"k": b"1" * 32}, "k"),
+        revocations=Revocations("postgresql://127.0.0.1:1/none"),
+        provided={},
+        around=observation.layers,
+    )
+    with TestClient(app) as client:
+        client.get("/nothing")
+    store = observation.store(database_url, keyring(), lambda _: None)
+    passwords = Passwords()
+    await store.open()
+    try:
+        await observation.execute(Tools(store, passwords), STAFF, list_product, listing("TEA-2"))
+    finally:
+        await store.close()
+        passwords.close()
+    products = PROJECTIONS["products"]
+    with connect(database_url, name="test") as connection, joined(connection, [products]) as crew:
+        assert post(connection, products, crew, Pages([products])) > 0
+    api = {("daybook-api", name) for name in ("GET /nothing", "command ListProduct", "append")}
+    wait_until(lambda: collector.spans == {*api, ("daybook-worker", "post products")}, 10)
 
 
 @on_a_loop
