@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from api.request import BODY_SECONDS
+from daybook.processes.programs import HEADER_SECONDS
 from tests.conftest import address, run
 from tests.stories.running import free_port, wait_until
 
@@ -116,6 +118,8 @@ def status(answer: bytes) -> int:
         (ASK + b"\r\n", 200),
         (ASK + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n", 431),
         (ASK + b"X-Long: " + b"y" * 1_000_000 + b"\r\n\r\n", 431),
+        (ASK + b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400),
+        (ASK + b"Daybook-Min-Position: 1\r\nDaybook-Min-Position: 2\r\n\r\n", 400),
         (ASK + b"X-Folded: a\r\n b\r\n\r\n", 400),
         (ASK + b"X-Control: a\x01b\r\n\r\n", 400),
         (ASK + b"Host: other\r\n\r\n", 400),
@@ -155,6 +159,7 @@ def test_who_never_comes_to_an_end_is_hung_up_on(server: Server) -> None:
         found = [status(one.result()) for one in told]
     assert found == [expected for *_, expected in NEVER_ENDING]
     assert time.monotonic() - began < 15
+    assert max(BODY_SECONDS, HEADER_SECONDS) <= 30  # of the shipped server, which is less hasty
 
 
 def test_the_101st_request_is_the_first_refused_on_two_processes(server: Server) -> None:

@@ -24,6 +24,7 @@ from event_store.news import NewsReader
 from event_store.privacy.held import PersonalData
 from event_store.trail import Trail
 from projections.oversight.desk import Oversight
+from projections.pasts.building import Archivist
 from projections.pasts.lists import Pasts
 from projections.posting.engine import catch_up
 from projections.posting.pages import Pages
@@ -44,6 +45,7 @@ from tests.api.conftest import (
 from tests.event_store.given import keyring
 
 Post = Callable[[], None]
+Make = Callable[[], None]
 
 
 def new_app(
@@ -118,6 +120,20 @@ def post(database_url: str) -> Post:
                 catch_up(connection, projection, Pages([projection], keyring()))
 
     return up_to_date
+
+
+@pytest.fixture(scope="module")
+def make(database_url: str) -> Make:
+    """Give what makes the pasts that are asked for, as a worker does."""
+
+    def made() -> None:
+        with connect(database_url, name="test builder", statement_ms=60_000) as connection:
+            archivist = Archivist(PROJECTIONS)
+            while archivist.step(connection):
+                pass
+            connection.execute("update pasts set used_at = used_at - interval '1 minute'")
+
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`asOf`: a resource as it was is what a rebuild that stopped there would show, to auditors."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,9 +11,7 @@ from event_store import reading
 from event_store.connections import connect
 from projections import orders, products, users
 from projections.pasts.as_of import as_text
-from projections.pasts.building import Archivist
 from projections.projection import Projection, Rows, fold_page
-from projections.switched_on import PROJECTIONS
 from tests.api.conftest import (
     Client,
     Json,
@@ -25,6 +22,7 @@ from tests.api.conftest import (
     refused,
     register,
 )
+from tests.api.read.conftest import Make
 
 
 @pytest.fixture(scope="module")
@@ -117,23 +115,6 @@ def test_the_past_holds_nothing_personal(auditor: Person, customer: Person, orde
     assert customer.email not in shown
     assert "Ada" not in shown
     assert "Careful." not in shown
-
-
-Make = Callable[[], None]
-
-
-@pytest.fixture(scope="module")
-def make(database_url: str) -> Make:
-    """Give what makes the pasts that are asked for, as a worker does."""
-
-    def made() -> None:
-        with connect(database_url, name="test builder", statement_ms=60_000) as connection:
-            archivist = Archivist(PROJECTIONS)
-            while archivist.step(connection):
-                pass
-            connection.execute("update pasts set used_at = used_at - interval '1 minute'")
-
-    return made
 
 
 def listed(person: Person, path: str, make: Make) -> Json:

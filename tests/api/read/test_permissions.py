@@ -104,6 +104,54 @@ def test_what_is_somebody_elses_does_not_exist(  # noqa: PLR0913, PLR0917 - a pe
         assert asked(client, staff, where).status_code == 200
 
 
+DECISIONS = {"NOT_FOUND": 404, "FORBIDDEN": 403, "UNAUTHENTICATED": 401}
+
+
+def test_both_versions_streams_and_graphql_decide_alike(  # noqa: PLR0913, PLR0917 - everybody asks
+    client: Client,
+    customer: Person,
+    stranger: Person,
+    staff: Person,
+    auditor: Person,
+    admin: Person,
+    post: Post,
+) -> None:
+    """ASVS 6.3.4: no way in is wider than another."""
+    product, withdrawn = list_product(staff), list_product(staff)
+    order = place_order(customer, product)
+    staff.ask("DELETE", f"/products/{withdrawn}")
+    post()
+    things = [("order", order), ("user", customer.id), ("product", product), ("product", withdrawn)]
+    things += [(kind, str(uuid4())) for kind in ("order", "user", "product")]
+    lists = ["orders", f"orders?userId={customer.id}", f"users/{customer.id}/orders", "users"]
+    lists += ["admin/users", "users/me", "products?status=withdrawn", "reports/sales?groupBy=day"]
+    seen = dict[tuple[str, str], list[int]]()
+    for person in (None, customer, stranger, staff, auditor, admin):
+        signed = {"Authorization": f"Bearer {person.access_token}"} if person else {}
+        for kind, one in things:
+            ways = [
+                client.get(f"/api/{version}/{kind}s/{one}", headers=signed).status_code
+                for version in ("v1", "v2")
+            ]
+            if kind == "order":
+                stream = client.head(f"/api/v1/orders/{one}/events", headers=signed)
+                ways.append(stream.status_code)
+            query = {"query": f'{{ {kind}(id: "{one}") {{ id }} }}'}
+            answer = client.post("/graphql", json=query, headers=signed).json()
+            codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
+            ways.append(DECISIONS[codes[0]] if codes else 200)
+            assert len(set(ways)) == 1, (kind, ways)
+            seen.setdefault((kind, one), []).append(ways[0])
+        for path in lists:
+            first, second = (
+                client.get(f"/api/{version}/{path}", headers=signed) for version in ("v1", "v2")
+            )
+            assert first.status_code == second.status_code, path
+    assert seen["order", order] == [401, 200, 404, 200, 404, 200]
+    assert seen["user", customer.id] == [401, 200, 404, 200, 404, 200]
+    assert seen["product", withdrawn] == [404, 404, 404, 200, 404, 200]
+
+
 def test_a_list_of_orders_holds_one_s_own(
     customer: Person, stranger: Person, auditor: Person, staff: Person, post: Post
 ) -> None:
