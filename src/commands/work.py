@@ -133,7 +133,7 @@ class Work:
         state = await self.find(kind, stream_id, proven=proven)
         if state is None:
             raise NotFound
-        self._aim_at(stream_id)
+        self.aim_at(stream_id)
         return state
 
     async def target_or_new(
@@ -141,8 +141,19 @@ class Work:
     ) -> State | None:
         """Return the state of what the command is about, None if that begins with this command."""
         state = await self.find(kind, stream_id)
-        self._aim_at(stream_id)
+        self.aim_at(stream_id)
         return state
+
+    def aim_at(self, stream_id: UUID) -> None:
+        """Make a stream that was read what the command is about; `PreconditionFailed` tells of it.
+
+        So whoever may not know that it is there must be turned away before.
+        """
+        self.target_id = stream_id
+        version = self._read[stream_id].version
+        if self.asker.if_match not in {None, "*", version}:
+            detail = Detail("currentVersion", f"The resource is at version {version}.", version)
+            raise PreconditionFailed(None, detail)
 
     def create(
         self, kind: Aggregate[State, Happened], stream_id: UUID, events: Sequence[Happened]
@@ -266,13 +277,6 @@ class Work:
             state = kind.evolve(state, event)
         known = Known(state, self.version(stream_id), command_id, outcome)
         self.tools.states.foresee(stream_id, known)
-
-    def _aim_at(self, stream_id: UUID) -> None:
-        self.target_id = stream_id
-        version = self._read[stream_id].version
-        if self.asker.if_match not in {None, "*", version}:
-            detail = Detail("currentVersion", f"The resource is at version {version}.", version)
-            raise PreconditionFailed(None, detail)
 
 
 def audit_of(asker: Asker, command: str) -> Audit:

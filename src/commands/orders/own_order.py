@@ -11,9 +11,10 @@ from domain.refusal import NotFound
 
 async def visible_order(work: Work, order_id: UUID) -> Order:
     """Return the order that the command is about; somebody else's does not exist."""
-    order = await work.target(ORDER, order_id)
-    if order.user_id != work.asker.user_id and not work.asker.is_staff:
+    order = await work.find(ORDER, order_id)
+    if order is None or (order.user_id != work.asker.user_id and not work.asker.is_staff):
         raise NotFound
+    work.aim_at(order_id)
     return order
 
 

@@ -75,8 +75,10 @@ def test_no_route_gives_a_customer_what_is_anothers(  # noqa: PLR0913, PLR0917 -
     where = path.replace("{user_id:str}", customer.id).replace("{order_id:str}", order)
     headers = {"Authorization": f"Bearer {stranger.access_token}"}
     sent: dict[str, object] = {} if body is None else {"json": body}
-    answer = client.request(method, where, headers=headers, **sent)
-    refused(answer, 404, "NOT_FOUND")
+    for version in (None, "*", '"1"', '"987654321"'):  # nor does it tell its version
+        wanted = headers if version is None else {**headers, "If-Match": version}
+        answer = client.request(method, where, headers=wanted, **sent)
+        assert "details" not in refused(answer, 404, "NOT_FOUND")
 
 
 def asked(client: Client, person: Person, path: str) -> httpx.Response:
