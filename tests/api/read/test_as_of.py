@@ -217,3 +217,19 @@ def test_who_is_forgotten_is_forgotten_in_the_past(
     assert [one["name"] for one in shown()] == ["forgotten"] * 3
     assert shown()[0]["email"] == "forgotten"
     assert shown()[0]["status"] == "active"  # as it was
+
+
+def test_when_all_places_are_in_use_it_is_said_when_to_come_again(
+    auditor: Person, order: str, make: Make
+) -> None:
+    make()
+    answers = [
+        auditor.ask("GET", f"/reports/sales?groupBy=day&asOf={position}", Prefer="wait=0")
+        for position in range(1, 14)
+    ]
+    assert [answer.status_code for answer in answers] == [202] * 12 + [503]
+    refused(answers[-1], 503, "UNAVAILABLE")
+    assert answers[-1].headers["retry-after"] == "15"
+    make()
+    assert listed(auditor, "/reports/sales?groupBy=day&asOf=13", make)["data"] == []
+    assert order

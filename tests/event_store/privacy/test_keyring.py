@@ -1,6 +1,7 @@
 """Keys are on disk before anything is encrypted with them, and nothing personal is stored plain."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -143,6 +144,25 @@ async def test_of_somebody_forgotten_nothing_is_read_and_nothing_is_written(
     assert rows(database_url, "select count(*) from subject_keys where wrapped is not null") == [
         (1,)
     ]
+
+
+def test_a_key_that_was_destroyed_elsewhere_is_remembered_for_half_a_minute_at_most(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(register(database_url))
+    ring, now = keyring(), time.monotonic
+    later = 0.0
+    monkeypatch.setattr("event_store.privacy.keyring.time.monotonic", lambda: now() + later)
+    with connect(database_url, name="test") as connection:
+        assert stream(connection, ZOE, ring) == [REGISTERED, RENAMED]
+        forget(database_url)
+        later = 30.0
+        assert stream(connection, ZOE, ring)[1] == UserRenamed(FORGOTTEN)
+
+
+async def register(database_url: str) -> None:
+    async with opened(database_url, keyring()) as store:
+        await store.append(registering())
 
 
 def forget(database_url: str) -> None:
