@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from daybook.migrate import migrate
 from daybook.services import services
 from daybook.settings import Settings
+from tests.folders import folder_for_services, in_memory
 
 TESTS = Path(__file__).parent
 LONG = ("stories", "chaos", "fuzzing", "oracle")
@@ -26,13 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """Give the address of a Postgres server: DAYBOOK_TEST_DATABASE_URL, else one of our own."""
     if given := os.environ.get("DAYBOOK_TEST_DATABASE_URL"):
         yield given
         return
-    data_dir: Path = tmp_path_factory.mktemp("services") / "var"
-    with services(Settings(data_dir=data_dir)) as found:
+    with (
+        folder_for_services() as folder,
+        services(Settings(data_dir=folder / "var")) as found,
+    ):
         make_hasty(found.database_url)
         yield found.database_url
 
@@ -45,6 +48,7 @@ def make_hasty(server_url: str) -> None:
     """
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         run(server_url, "alter system set {} = off", setting)
+    run(server_url, "alter system set {} = '256MB'", "max_wal_size")  # it may be in memory
     run(server_url, "select pg_reload_conf()")
 
 
@@ -61,10 +65,22 @@ def template_database(server_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Make a fresh migrated database for the tests of one file."""
+    with fresh_database(server_url, template_database) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server_url: str, template: str) -> Iterator[str]:
+    """Make a copy of a database while the block lasts, and give its address."""
     name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
+    run(server_url, f"create database {{}} template {{}} strategy {strategy()}", name, template)
     yield address(server_url, name)
     run(server_url, "drop database {} with (force)", name)
+
+
+def strategy() -> str:
+    """Return how databases are copied soonest: whole files, unless a disk has to be waited for."""
+    return "file_copy" if in_memory() else "wal_log"
 
 
 @contextmanager

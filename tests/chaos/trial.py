@@ -18,8 +18,9 @@ from tests.chaos.judge import judge
 from tests.chaos.ledger import Ledger
 from tests.chaos.parting import FarWorker
 from tests.chaos.shoppers import Shop, shop
+from tests.folders import folder_for_services
 from tests.rabbitmq import Rabbitmq
-from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running, folder_for_services
+from tests.stories.running import ADMIN_EMAIL, ADMIN_PASSWORD, Running
 
 Plant = Literal["nothing", "lost", "twice"]
 

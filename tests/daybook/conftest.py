@@ -18,7 +18,7 @@ from daybook.settings import Settings
 from tests.conftest import address, run
 from tests.event_store.conftest import database_url
 from tests.event_store.given import MASTER_KEY
-from tests.stories.running import folder_for_services
+from tests.folders import folder_for_services
 
 __all__ = ["database_url"]
 

@@ -20,7 +20,7 @@ from daybook.wakeups.message import QUEUE, message_for
 from daybook.wakeups.over_rabbitmq import limited, make_broker, why_unusable
 from daybook.wakeups.sender import Herald
 from projections.switched_on import PROJECTIONS
-from tests.conftest import address, run
+from tests.conftest import fresh_database
 from tests.daybook.test_worker import NOWHERE, heralding, looking, sold, working
 from tests.event_store.given import rows
 from tests.rabbitmq import Rabbitmq, wait_for
@@ -40,10 +40,8 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbitmq]:
 @pytest.fixture(scope="module")
 def shop(server_url: str, template_database: str) -> Iterator[str]:
     """Make the database that the tests of this file sell from."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    yield address(server_url, name)
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template_database) as url:
+        yield url
 
 
 def waiting(url: str) -> int:

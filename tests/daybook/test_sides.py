@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from sqlalchemy import make_url
 
 from api import read, write
 from api.read.live import events as live
@@ -27,7 +27,7 @@ from daybook.settings import Settings
 from event_store.news import NewsReader
 from event_store.privacy.keyring import NoMasterKey
 from tests.api.conftest import ADMIN_EMAIL, PASSWORD, create_admin
-from tests.conftest import address, run
+from tests.conftest import fresh_database, run
 from tests.event_store.given import MASTER_KEY, keyring
 from tests.projections.given import ALICE, STORY, TEAPOT, append, append_sealed, post
 from tests.stories.running import free_port
@@ -43,7 +43,6 @@ def settings(**changed: object) -> Settings:
 class Replica(NamedTuple):
     """A database with a story, and an administrator's access token for it."""
 
-    name: str
     url: str
     token: str
 
@@ -52,7 +51,8 @@ class Replica(NamedTuple):
 def replica(server_url: str, template_database: str) -> Iterator[Replica]:
     """Give a database with a story and an administrator in which nothing can be written."""
     with told(server_url, template_database, lambda url: append(url, STORY)) as found:
-        run(server_url, "alter database {} set default_transaction_read_only = on", found.name)
+        name = str(make_url(found.url).database)
+        run(server_url, "alter database {} set default_transaction_read_only = on", name)
         yield found
 
 
@@ -66,17 +66,14 @@ def sealed(server_url: str, template_database: str) -> Iterator[Replica]:
 @contextmanager
 def told(server_url: str, template: str, append_to: Callable[[str], None]) -> Iterator[Replica]:
     """Make a database with a story in its views, and an administrator."""
-    name = f"test_replica_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template)
-    url = address(server_url, name)
-    append_to(url)
-    asyncio.run(create_admin(url))
-    with TestClient(build("write", settings(), Services(url, NOWHERE, keyring()))) as writer:
-        credentials = {"email": ADMIN_EMAIL, "password": PASSWORD}
-        pair = writer.post("/api/v1/auth/login", json=credentials).json()["data"]
-    post(url)
-    yield Replica(name, url, pair["accessToken"])
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template) as url:
+        append_to(url)
+        asyncio.run(create_admin(url))
+        with TestClient(build("write", settings(), Services(url, NOWHERE, keyring()))) as writer:
+            credentials = {"email": ADMIN_EMAIL, "password": PASSWORD}
+            pair = writer.post("/api/v1/auth/login", json=credentials).json()["data"]
+        post(url)
+        yield Replica(url, pair["accessToken"])
 
 
 def test_the_read_side_answers_on_a_database_that_cannot_be_written(

@@ -36,7 +36,7 @@ from projections.projection import PARTITIONS, Projection
 from projections.rebuilds.rebuild import find, start
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import listed
-from tests.conftest import address, run
+from tests.conftest import fresh_database
 from tests.event_store.given import MASTER_KEY, keyring, rows
 from tests.projections.test_leases import started
 from tests.valkey import Valkey, until
@@ -59,10 +59,8 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
 @pytest.fixture(scope="module")
 def shop(server_url: str, template_database: str) -> Iterator[str]:
     """Make the one database that the tests of this file sell from, each its own products."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    yield address(server_url, name)
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template_database) as url:
+        yield url
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from event_store.records import (
 )
 from event_store.store import EventStore
 from tests.event_store.given import AUDIT, change, keyring, note, noting
+from tests.folders import folder_for_services
 from tests.oracle.server import Server, own_postgres
-from tests.stories.running import folder_for_services
 
 PATIENCE = 30.0
 

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from daybook.migrate import migrate, migrations
 from event_store.connections import APPLICATION_ROLE, connect
 from event_store.upkeep import forget_expired_keys
-from tests.conftest import address, run
+from tests.conftest import fresh_database, run
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import appending, everything, noting, rows
 
@@ -21,12 +21,9 @@ Lent = Connection[TupleRow]
 @pytest.fixture(scope="module")
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Return the address of a database with an event."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    url = address(server_url, name)
-    record(url)
-    yield url
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template_database) as url:
+        record(url)
+        yield url
 
 
 @on_a_loop

@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 
 from daybook.migrate import migrate
+from tests.folders import folder_for_services
 from tests.oracle import unlocked, unsafe
 from tests.oracle.crew import Crew, Unfinished
 from tests.oracle.faults import DECK, Scene, inject
@@ -20,7 +21,7 @@ from tests.oracle.plan import Plan
 from tests.oracle.report import Report
 from tests.oracle.seen import Seen
 from tests.oracle.server import Server, own_postgres
-from tests.stories.running import folder_for_services, wait_until
+from tests.stories.running import wait_until
 
 LOOK_SECONDS = 0.1
 BACK_SECONDS = 60.0

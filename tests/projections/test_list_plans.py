@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations, product
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from msgspec import structs
@@ -21,7 +21,7 @@ from projections.reading import list_sql, queries
 from projections.reading.list_sql import Shape, expected_sql, page_sql
 from projections.reading.queries import list_rows, list_stretch
 from projections.reading.totals import Totals
-from tests.conftest import address, run
+from tests.conftest import fresh_database
 from tests.projections.filled import fill
 
 USERS, PRODUCTS, ORDERS = 20_000, 20_000, 40_000
@@ -74,14 +74,14 @@ COMMON: dict[Listing, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def filled(server_url: str, template_database: str) -> Iterator[Connection[TupleRow]]:
     """Give a connection, as lists have it, to filled tables."""
-    name = f"test_filled_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    with connect(address(server_url, name), name="test") as connection:
+    with (
+        fresh_database(server_url, template_database) as url,
+        connect(url, name="test") as connection,
+    ):
         fill(connection, users=USERS, products=PRODUCTS, orders=ORDERS)
         connection.execute("set plan_cache_mode = force_custom_plan")
         connection.execute("set max_parallel_workers_per_gather = 0")
         yield connection
-    run(server_url, "drop database {} with (force)", name)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from projections.rebuilds.jobs import Rebuild, find, fold_by_key, start, unfinis
 from projections.rebuilds.rebuild import Labour, labour
 from projections.rows import Row
 from projections.switched_on import PROJECTIONS
-from tests.conftest import address, run, tampering
+from tests.conftest import fresh_database, tampering
 from tests.domain.given import ALICE, BOB, LANTERN, NOON, ORDER, TEAPOT, pounds
 from tests.projections.given import (
     SALE,
@@ -157,11 +157,9 @@ def test_postgres_adds_up_what_python_folds(database_url: str, projection: Proje
 @pytest.fixture(scope="module")
 def log(server_url: str, template_database: str) -> Iterator[str]:
     """Give a log that each test changes in a transaction, which it gives up."""
-    run(server_url, "create database test_sums template {}", template_database)
-    url = address(server_url, "test_sums")
-    append(url, [*STORY, *UNDONE])
-    yield url
-    run(server_url, "drop database test_sums with (force)")
+    with fresh_database(server_url, template_database) as url:
+        append(url, [*STORY, *UNDONE])
+        yield url
 
 
 @pytest.mark.parametrize("damaged", DAMAGES.values(), ids=DAMAGES)

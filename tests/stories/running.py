@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from daybook.embedded.postgres_place import remove
+from tests.folders import folder_for_services
 
 DAYBOOK = [sys.executable, "-m", "daybook"]
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@daybook.example", "a password for tests"
@@ -115,16 +114,6 @@ class Running:
         with self.client() as anonymous:
             answer = anonymous.post("/auth/login", json={"email": email, "password": password})
         return self.client(data_of(answer)["accessToken"])
-
-
-@contextmanager
-def folder_for_services() -> Iterator[Path]:
-    """Make a folder that every user may pass through, and remove what was kept there."""
-    with tempfile.TemporaryDirectory(prefix="daybook-story-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-        remove(folder / "var")
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.folders import folder_for_services
 from tests.stories.running import (
     Running,
     data_of,
-    folder_for_services,
     free_port,
     running_daybook,
     wait_until,

@@ -14,7 +14,7 @@ from event_store.evidence.findings import Kind
 from event_store.evidence.heads import LogRewritten, root_at, sign
 from event_store.evidence.notes import Head, Signer, signed
 from event_store.evidence.verification import Asked, verify
-from tests.conftest import address, run
+from tests.conftest import fresh_database
 from tests.event_store.evidence.given import Lent, attested, found, record, signer_of, undone
 
 EVENTS, LATER = 600, 40
@@ -284,10 +284,8 @@ def tamper(connection: Lent, chance: random.Random, last: int) -> int:
 def test_a_thousand_tampers_are_a_thousand_findings(
     server_url: str, template_database: str
 ) -> None:
-    name = "test_thousand_tampers"
-    run(server_url, "create database {} template {}", name, template_database)
-    try:
-        url, last = address(server_url, name), 20
+    with fresh_database(server_url, template_database) as url:
+        last = 20
         record(url, last)
         chance = random.Random(20_261_125)  # noqa: S311 - to be repeated, not to be secret
         with connect(url, name="test") as honest:
@@ -301,5 +299,3 @@ def test_a_thousand_tampers_are_a_thousand_findings(
                 hit += finding is not None and finding.position == wrong
                 connection.rollback()
         assert hit == 1_000
-    finally:
-        run(server_url, "drop database {} with (force)", name)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from pyarrow import parquet
@@ -19,7 +18,7 @@ from event_store.connections import connect
 from event_store.evidence.heads import origin_of
 from event_store.evidence.notes import Signer
 from event_store.history.formats import FORMATS, Format
-from tests.conftest import address, run, tampering
+from tests.conftest import fresh_database, tampering
 from tests.daybook.conftest import Typed, environment, redis_url, typed
 from tests.event_store.evidence.given import NOW, SEED, attested, record
 from tests.event_store.history.test_search import FILL, START
@@ -55,27 +54,21 @@ AWKWARD = 'a "quoted", {}\ttab\nline \\N \\ ünï \U0001f4d6 ,"data": {{"x": 1.5
 @pytest.fixture(scope="module")
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Return the address of a database with awkward events."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    url = address(server_url, name)
-    record(url, EVENTS, AWKWARD)
-    yield url
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template_database) as url:
+        record(url, EVENTS, AWKWARD)
+        yield url
 
 
 @pytest.fixture(scope="module")
 def long_log(server_url: str, template_database: str) -> Iterator[str]:
     """Return the address of a database with more events than are held at a time, signed."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    url = address(server_url, name)
-    with tampering(url) as connection:
-        connection.execute(FILL.encode(), {"start": START, "events": MANY})
-        connection.execute("update log_head set position = %s", [MANY])
-    with connect(url, name="test") as connection:
-        attested(connection)
-    yield url
-    run(server_url, "drop database {} with (force)", name)
+    with fresh_database(server_url, template_database) as url:
+        with tampering(url) as connection:
+            connection.execute(FILL.encode(), {"start": START, "events": MANY})
+            connection.execute("update log_head set position = %s", [MANY])
+        with connect(url, name="test") as connection:
+            attested(connection)
+        yield url
 
 
 @pytest.mark.parametrize("form", FORMATS)

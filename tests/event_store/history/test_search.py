@@ -5,7 +5,7 @@ import random
 from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ from event_store.history.postings import (
 from event_store.history.questions import Question
 from event_store.history.search import find, scan
 from event_store.history.volumes import bind_volume
-from tests.conftest import address, run, tampering
+from tests.conftest import fresh_database, tampering
 
 EVENTS = 3 * BLOCK + 700
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,23 +51,19 @@ select n, ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid,
 @pytest.fixture(scope="module")
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Return the address of a database with two bound blocks, one that is not, and some events."""
-    name = f"test_{uuid4().hex[:12]}"
-    run(server_url, "create database {} template {}", name, template_database)
-    url = address(server_url, name)
-    with tampering(url) as connection:
-        connection.execute(FILL.encode(), {"start": START, "events": EVENTS})
-        connection.execute("update log_head set position = %s", [EVENTS])
-        connection.execute("analyze events")
-    with connect(url, name="test") as connection:
-        assert [index_block(connection) for _ in range(4)] == [True, True, True, False]
-        with pytest.MonkeyPatch.context() as patch:
+    with fresh_database(server_url, template_database) as url:
+        with tampering(url) as connection:
+            connection.execute(FILL.encode(), {"start": START, "events": EVENTS})
+            connection.execute("update log_head set position = %s", [EVENTS])
+            connection.execute("analyze events")
+        with connect(url, name="test") as connection, pytest.MonkeyPatch.context() as patch:
+            assert [index_block(connection) for _ in range(4)] == [True, True, True, False]
             patch.setattr(volumes, "VOLUME", 2)
             patch.setattr(lookups, "VOLUME", 2)
             assert [bind_volume(connection) for _ in range(2)] == [True, False]
             blocks = "select array_agg(distinct block) from history_postings"
             assert connection.execute(blocks).fetchone() == ([2],)
             yield url
-    run(server_url, "drop database {} with (force)", name)
 
 
 CONDITIONS: list[dict[str, object]] = [
