@@ -16,7 +16,8 @@ ASKED = (
 )
 EXPOSED = (
     b"daybook-head-size, daybook-position, deprecation, etag, idempotency-replayed, link, location,"
-    b" ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
+    b" ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset,"
+    b" retry-after, www-authenticate, x-request-id"
 )
 MAX_AGE = b"600"
 VARY = (b"vary", b"origin")

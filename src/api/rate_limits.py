@@ -54,7 +54,7 @@ class Limited:
 
 def is_uncounted(method: str, path: str) -> bool:
     """Tell whether a request costs nobody anything."""
-    return path.startswith(UNCOUNTED) or method in UNCOUNTED_METHODS
+    return path in UNCOUNTED or method in UNCOUNTED_METHODS
 
 
 def key_of(context: Context, authentication: Authentication) -> str:

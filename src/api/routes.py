@@ -27,7 +27,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 V1 = "/api/v1"
 V2 = "/api/v2"
 # Whoever watches Daybook asks often, from one address, and must be able to when all else is busy.
-UNCOUNTED = ("/health/", "/metrics")
+UNCOUNTED = frozenset({"/health/live", "/health/ready", "/metrics"})
 SIGNED = ("UNAUTHENTICATED", "TOKEN_EXPIRED", "UNAVAILABLE")
 NO_LINKS: Links = MappingProxyType({})
 NO_ANSWERS: Mapping[int, ResponseSpec] = MappingProxyType({})
@@ -90,7 +90,7 @@ def route(  # noqa: PLR0913 - what a client must know of a route, each by its na
     def declare(handle: AnyCallable) -> HTTPRouteHandler:
         codes = ["MALFORMED_REQUEST", "INTERNAL_ERROR", *refusals]
         codes += SIGNED if credentials else ()
-        codes += () if path.startswith(UNCOUNTED) else ("RATE_LIMITED",)
+        codes += () if path in UNCOUNTED else ("RATE_LIMITED",)
         codes += ("FORBIDDEN",) if who else ()
         is_command = method != "GET" and path.startswith(V1)
         codes += ("IDEMPOTENCY_KEY_REUSED",) if is_command and credentials else ()

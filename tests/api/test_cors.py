@@ -4,7 +4,9 @@ import pytest
 from litestar.testing import TestClient
 
 from api.application import create_app
+from api.cors import EXPOSED
 from api.health import health
+from api.rate_headers import rate_headers
 from api.revocations import Revocations
 from api.tokens import Tokens
 from tests.api.conftest import KEYS, Client
@@ -49,6 +51,11 @@ def test_a_listed_origin_may_read_answers_and_errors() -> None:
         assert "PATCH" in found["access-control-allow-methods"]
         assert "idempotency-key" in found["access-control-allow-headers"]
         assert found["x-content-type-options"] == "nosniff"
+
+
+def test_a_page_may_read_how_many_requests_are_left() -> None:
+    told = {name for name, _ in rate_headers(b"default", 100, 900, 99, 900)}
+    assert told <= set(EXPOSED.split(b", "))
 
 
 @pytest.mark.parametrize(

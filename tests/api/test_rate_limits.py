@@ -103,6 +103,16 @@ def test_health_and_preflights_cost_nothing(redis_url: str, database_url: str) -
         assert client.get("/ask").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics-of-nothing", "/health/nowhere", "/healthy", "/metrics/x"]
+)
+def test_what_is_only_called_like_them_costs_as_much_as_anything(
+    redis_url: str, database_url: str, path: str
+) -> None:
+    with limited(redis_url, database_url, requests=1) as client:
+        assert [client.get(path).status_code for _ in range(2)] == [404, 429]
+
+
 def test_users_are_counted_each_and_addresses_apart_from_them(
     redis_url: str, database_url: str
 ) -> None:
