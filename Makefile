@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test guards oracle chaos fuzz check schemas format bench demo lock clean
+.PHONY: help up test guards oracle chaos fuzz check schemas format bench demo lock sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,13 @@ lock: $(VENV)/.installed-dev ## resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra build -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+sbom: ## what Daybook is made of, from the lock, as CycloneDX: dist/sbom.json
+	@mkdir -p dist
+	@$(PYTHON) -m venv dist/.sbom
+	@dist/.sbom/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7.5,<8'
+	dist/.sbom/bin/cyclonedx-py requirements requirements.lock --of JSON -o dist/sbom.json
+	@rm -rf dist/.sbom
 
 clean: ## remove .venv, caches and var (all local data)
 	@echo 'This removes .venv, the caches and var with all its data.'
