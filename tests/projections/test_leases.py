@@ -32,6 +32,7 @@ from projections.projection import PARTITIONS, Rows
 from tests.projections.given import append, everything, many_orders, position_of, post, stored
 
 ORDERS = orders.PROJECTION
+FROZEN_SECONDS = float(os.environ.get("DAYBOOK_TEST_FREEZE", "0"))
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -196,6 +197,9 @@ def test_a_frozen_worker_is_replaced_within_ten_seconds_and_writes_nothing_when_
         append(database_url, many_orders(3, first=10))
         post_held(second, ORDERS, other, Pages([ORDERS]))
         before = everything(database_url)
+        while time.monotonic() < froze + FROZEN_SECONDS:
+            other.beat(second)
+            time.sleep(0.5)
         sleeper.send_signal(signal.SIGCONT)
         said = sleeper.communicate(b"\n", timeout=20)[0]
         assert said.splitlines()[-1] == b"lost"
