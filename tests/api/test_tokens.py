@@ -128,6 +128,15 @@ def test_a_forged_token_opens_nothing(client: Client) -> None:
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_another_algorithm_is_refused_however_long_the_key(algorithm: str) -> None:
+    long = b"1" * 64
+    tokens = Tokens({"first": long}, "first")
+    assert tokens.verify(signed(payload(), key=long)).role == "admin"
+    with pytest.raises(BadToken):
+        tokens.verify(signed(payload(), key=long, algorithm=algorithm))
+
+
 def test_a_token_expires_also_when_it_was_believed_before(
     tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:

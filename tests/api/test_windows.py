@@ -99,6 +99,17 @@ async def test_without_redis_this_process_counts_and_says_so(
 
 
 @on_a_loop
+async def test_a_redis_that_says_nothing_is_left_alone_for_a_while() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        limiter = Limiter(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", Limit(100, 60))
+        await limiter.use("first")
+        began = time.monotonic()
+        await limiter.use("second")
+        assert time.monotonic() - began < 0.15
+        await limiter.close()
+
+
+@on_a_loop
 async def test_a_redis_that_says_nothing_keeps_one_request_waiting_and_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,7 +22,7 @@ from commands.users.change_password import ChangePassword, change_password
 from commands.work import Tools
 from domain.session import InvalidCredentials, TooManyFailures
 from event_store.records import StoreOverloaded, StoreUnavailable
-from event_store.sign_ins import FailureLimit, Origin, SignIns
+from event_store.sign_ins import FAIL, FailureLimit, Origin, SignIns
 from event_store.store import EventStore
 from event_store.upkeep import forget_old_sign_ins
 from tests.commands.given import ANYONE, PASSWORD, asking, outcomes, registered
@@ -165,6 +165,57 @@ async def test_of_all_who_try_at_once_on_four_processes_exactly_five_are_told(
         " group by kind order by kind",
     )
     assert found[0] == ("failed", 5)
+
+
+@on_a_loop
+async def test_an_attempt_waits_for_one_that_has_not_ended(database_url: str) -> None:
+    """Or both of them would be the last one that is allowed."""
+    email, origin = somebody()
+    most, span = 1, timedelta(minutes=15)
+    records = SignIns(database_url, FailureLimit(most, span))
+    await records.open()
+    async with await psycopg.AsyncConnection.connect(database_url) as first:
+        await first.execute(FAIL, [[email], origin.network, most, span, None, "", "", ""])
+        second = asyncio.create_task(records.fail([email], origin, None))
+        await asyncio.sleep(0.3)
+        assert not second.done()
+        await first.commit()
+        assert await second > 800
+    await records.close()
+
+
+@on_a_loop
+async def test_who_is_locked_out_costs_no_hash(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with guarded(database_url) as tools:
+        email, origin = somebody()
+        await registered(tools, email)
+        for _ in range(5):
+            await tried(tools, email, origin)
+        hashed: list[str] = []
+        monkeypatch.setattr(passwords, "fits", lambda *_: hashed.append("hash"))
+        assert await tried(tools, email, origin, PASSWORD) == "TooManyFailures"
+        assert hashed == []
+
+
+@on_a_loop
+async def test_the_right_password_is_turned_away_if_others_failed_while_it_was_looked_at(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever tries many at once would be told which one is right."""
+    async with guarded(database_url) as tools:
+        email, origin = somebody()
+        await registered(tools, email)
+        fits = tools.passwords.fits
+
+        async def slowly(password_hash: str | None, password: str) -> bool:
+            for _ in range(5):
+                await tools.door.failed(email, origin, None)
+            return await fits(password_hash, password)
+
+        monkeypatch.setattr(tools.passwords, "fits", slowly)
+        assert await tried(tools, email, somebody()[1], PASSWORD) == "TooManyFailures"
 
 
 @on_a_loop

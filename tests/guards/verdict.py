@@ -16,7 +16,7 @@ class Verdict(enum.Enum):
     RED = "red"
     GREEN = "green: the test does not see that the guard is gone"
     ELSEWHERE = "red elsewhere: not at the line that was named"
-    HUNG = "hung: waited for what never came, which was not foreseen"
+    HUNG = "hung: waited for what never came, and shows nothing"
     NOT_RUN = "not run: pytest came to no end, found no such test, or skipped it"
 
 
@@ -24,7 +24,7 @@ def verdict(guard: Guard, seen: Sequence[Seen]) -> Verdict:
     """Judge by what was seen of the guard's test, or of all its parameters: one red is enough."""
     calls = [one for one in seen if one.phase == "call" and one.outcome != "skipped"]
     failed = [one for one in calls if one.outcome == "failed"]
-    if any(is_at(guard.red_at, one.told) and hung(one) == guard.hangs for one in failed):
+    if any(is_at(guard.red_at, one.told) and not hung(one) for one in failed):
         return Verdict.RED
     if any(map(hung, failed)):
         return Verdict.HUNG

@@ -1,6 +1,7 @@
 """Cached rows: as new as the table's whatever happens, for nobody else, and never in the way."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -383,6 +384,41 @@ def test_the_log_is_followed_while_rows_are_asked_for_and_no_longer(
             assert await name_in(views) == "While it slept"
             await until_near(views, cache)
             assert await name_in(views) == "While it slept"
+
+    asyncio.run(story())
+
+
+def test_a_cache_that_cannot_read_the_log_gives_no_row(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a row would be shown that events have changed meanwhile, for as long as it is kept."""
+    monkeypatch.setattr("projections.reading.touched.BLIND_SECONDS", 0.4)
+    monkeypatch.setattr("projections.reading.touched.ASLEEP_SECONDS", 60)
+
+    async def story() -> None:
+        touched = Touched(told, [products.PROJECTION], 300)
+        async with Views(told, cache=(cache := RowCache(touched, 300))) as views:
+            await until_near(views, cache)
+            with psycopg.connect(told) as holder:
+                holder.execute("lock table events, log_head in access exclusive mode")
+                await asyncio.sleep(0.8)  # longer than it is believed without a look
+                assert cache.near(PRODUCTS, TEAPOT, 0) is None
+                holder.rollback()
+            await until_near(views, cache)
+
+    asyncio.run(story())
+
+
+def test_a_redis_that_says_nothing_keeps_one_reading_waiting_and_no_other() -> None:
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+            redis = RowsInRedis(url, 300)
+            assert await redis.find(PRODUCTS, "generation", [TEAPOT]) == {}
+            began = time.monotonic()
+            assert await redis.find(PRODUCTS, "generation", [TEAPOT]) == {}
+            assert time.monotonic() - began < 0.15
+            await redis.close()
 
     asyncio.run(story())
 
