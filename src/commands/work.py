@@ -183,6 +183,14 @@ class Work:
         """Return the version that a stream has once this work is appended."""
         return self._read[stream_id].version + len(self._events.get(stream_id, ()))
 
+    async def is_repetition(self) -> bool:
+        """Tell whether this very request has had its answer under its key."""
+        key = self.asker.key
+        if key is None:
+            return False
+        known = await self.tools.store.fingerprint(key.caller, key.key)
+        return known in {key.fingerprint, *key.former}
+
     async def read_subjects(self) -> None:
         """Read the accounts of all whom the personal fields of events are about.
 

@@ -88,6 +88,10 @@ values (%s, %s, %s, %s, %s::jsonb)
 
 CLAIMED = "select stream_id from unique_claims where scope = %s and value = %s"
 
+ANSWERED = """
+select fingerprint from idempotency_keys where caller = %s and key = %s and expires_at > now()
+"""
+
 
 class Share(NamedTuple):
     """Streams by the last byte of their ids: those that leave one of these when divided."""
@@ -148,6 +152,15 @@ async def write_snapshot(connection: AsyncConnection[TupleRow], snapshot: Snapsh
 async def find_claim(connection: AsyncConnection[TupleRow], scope: str, value: str) -> UUID | None:
     """Return the stream that holds a value, if one does."""
     cursor = await connection.execute(CLAIMED, [scope, value], prepare=True)
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def find_fingerprint(
+    connection: AsyncConnection[TupleRow], caller: str, key: str
+) -> str | None:
+    """Return what is kept of the request under an idempotency key, if it has not expired."""
+    cursor = await connection.execute(ANSWERED, [caller, key], prepare=True)
     row = await cursor.fetchone()
     return row[0] if row else None
 

@@ -64,6 +64,11 @@ class EventStore:
                 value = hashed(await self._keys.lookup_async(connection), scope, value)
             return await reading.find_claim(connection, scope, value)
 
+    async def fingerprint(self, caller: str, key: str) -> str | None:
+        """Return that of the request that came under an idempotency key, None if none has."""
+        async with borrowed(self._pool) as connection:
+            return await reading.find_fingerprint(connection, caller, key)
+
     async def head(self) -> int:
         """Return the newest position of the log."""
         async with borrowed(self._pool) as connection:

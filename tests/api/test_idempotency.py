@@ -116,6 +116,14 @@ def test_another_path_under_a_key_is_refused(admin: Person) -> None:
     refused(again, 422, "IDEMPOTENCY_KEY_REUSED")
 
 
+def test_a_user_who_is_not_there_is_so_again(staff: Person) -> None:
+    path, key = f"/users/{uuid4()}/orders", new_key()
+    body = {"items": [{"productId": product(staff), "quantity": 1}]}
+    first = staff.ask("POST", path, body, Idempotency_Key=key)
+    refused(first, 404, "NOT_FOUND")
+    same(first, staff.ask("POST", path, body, Idempotency_Key=key))
+
+
 def test_a_key_is_its_callers_own(admin: Person, customer: Person, staff: Person) -> None:
     tea, key = product(admin), new_key()
     mine, theirs = order(customer, tea, key), order(staff, tea, key)

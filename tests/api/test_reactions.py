@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.api.conftest import Client, Person, data_of, refused
@@ -97,3 +98,19 @@ def test_what_did_not_fail_cannot_be_decided_about(admin: Person, database_url: 
     refused(admin.ask("POST", path, {"reason": " "}), 422, "VALIDATION_ERROR")
     refused(admin.ask("POST", path, {}), 422, "VALIDATION_ERROR")
     assert rows(database_url, DECIDED) == before
+
+
+@pytest.mark.usefixtures("parked")
+def test_a_repeated_decision_is_answered_alike_once_nothing_is_parked(
+    admin: Person, database_url: str
+) -> None:
+    def decided() -> httpx.Response:
+        path = "/reactions/welcome_mail/failures/1/retry"
+        return admin.ask("POST", path, WHY, Idempotency_Key="retry-1")
+
+    first = decided()
+    rows(database_url, "delete from reaction_failures")
+    again = decided()
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.status_code == 202
+    assert again.headers["idempotency-replayed"] == "true"

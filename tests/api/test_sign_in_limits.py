@@ -155,6 +155,22 @@ def test_a_lock_is_no_answer_that_is_remembered(client: Client) -> None:
     assert "idempotency-replayed" not in person.ask("PUT", path, body, **key).headers
 
 
+def test_a_repeated_change_of_password_is_no_failure(client: Client, database_url: str) -> None:
+    person = register(client)
+    body = {"currentPassword": PASSWORD, "newPassword": "another password"}
+    path, key = f"/users/{person.id}/password", {"Idempotency-Key": uuid4().hex}
+    first = person.ask("PUT", path, body, **key)
+    data_of(first)
+    for _ in range(7):
+        again = person.ask("PUT", path, body, **key)
+        assert (again.status_code, again.content) == (200, first.content)
+        assert again.headers["idempotency-replayed"] == "true"
+    assert "failed" not in [kind for kind, *_ in kinds(database_url)]
+    another = {**body, "newPassword": "yet another password"}
+    refused(person.ask("PUT", path, another, **key), 422, "IDEMPOTENCY_KEY_REUSED")
+    assert "failed" in [kind for kind, *_ in kinds(database_url)]  # a guess is one under any key
+
+
 def test_what_became_of_a_session_is_recorded(client: Client, database_url: str) -> None:
     person = register(client)
     agent = {"User-Agent": "ada's \x7fphone"}

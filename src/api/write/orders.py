@@ -23,7 +23,7 @@ from commands.orders.pay_order import PayOrder, pay_order
 from commands.orders.place_order import Item, Placed, PlaceOrder, place_order
 from commands.orders.refund_order import RefundOrder, refund_order
 from commands.orders.ship_order import ShipOrder, ship_order
-from commands.receipts import Receipt
+from commands.receipts import Receipt, Refused, RememberedRefusal
 from domain.order import MOST_LINES
 from domain.refusal import NotFound, Refusal
 
@@ -143,9 +143,17 @@ async def create_order_of_user(
         receipt = await intake.take(request, place_order, command)
     except Refusal as refusal:
         if refusal.details and refusal.details[0].field == "userId":
-            raise NotFound from refusal  # here the user is the resource, not a field
+            raise no_such_user(refusal) from refusal
         raise
     return placed(receipt)
+
+
+def no_such_user(refusal: Refusal) -> Refusal:
+    """Return a refusal of a field when the user is the resource; it may be one of before."""
+    if not isinstance(refusal, RememberedRefusal):
+        return NotFound()
+    told = Refused(NotFound.code, NotFound.sentence, ())
+    return RememberedRefusal(told, refusal.at, refusal.request_id, repeated=refusal.repeated)
 
 
 @route(

@@ -1,5 +1,7 @@
 """Operators' decisions about reactions over HTTP: try an effect again, or leave it out."""
 
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +18,10 @@ from api.routes import V1, route
 from api.write.intake import Intake
 from api.write.receipts import accepted
 from api.write.texts import written
+from commands.execution import Handler
 from commands.projections.verbs import Verb
 from commands.reactions import by_word, verbs
+from commands.work import Work
 from domain.reaction_control import LONGEST_REASON, checked_position
 
 TAG = "Reactions"
@@ -50,6 +54,22 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
 
 
 DecidedAnswer = Answer[Success[Decided]]
+Look = Callable[[], Awaitable[None]]
+Decide = Handler[Any, None]
+
+
+def after(look: Look, handler: Decide) -> Decide:
+    """Return a handler that looks first, as a part of the command.
+
+    So what was answered under a key is answered again, whatever there is to be seen by then.
+    """
+
+    @wraps(handler)
+    async def decide(work: Work, command: Any) -> None:
+        await look()
+        await handler(work, command)
+
+    return decide
 
 
 async def accept(  # noqa: PLR0913, PLR0917 - who asks, of whom, for what
@@ -59,10 +79,11 @@ async def accept(  # noqa: PLR0913, PLR0917 - who asks, of whom, for what
     reaction: str,
     position: int | None,
     reason: str,
+    look: Look | None = None,
 ) -> DecidedAnswer:
     """Take a decision about a reaction, and say where it can be followed."""
     handler, command = by_word.asked(verb, reaction=reaction, position=position, reason=reason)
-    receipt = await intake.take(request, handler, command)
+    receipt = await intake.take(request, after(look, handler) if look else handler, command)
     location = f"{V1}/reactions/{reaction}/operations/{receipt.position}"
     return accepted(receipt, location, Decided(receipt.position, reaction, position))
 
@@ -94,8 +115,10 @@ def of_one(verb: Verb, name: str) -> HTTPRouteHandler:
         intake: NamedDependency[Intake],
         reaction_desk: NamedDependency[Any],
     ) -> DecidedAnswer:
-        await reaction_desk.failure(reaction, checked_position(position))
-        return await accept(request, intake, verb, reaction, position, data.reason)
+        async def look() -> None:
+            await reaction_desk.failure(reaction, checked_position(position))
+
+        return await accept(request, intake, verb, reaction, position, data.reason, look)
 
     return declared(ask, f"{FAILURE}/{verb.word}", verb, name)
 

@@ -35,7 +35,8 @@ async def change_password(work: Work, request: ChangePassword) -> None:
     check_uncommon("newPassword", request.new_password, user.email)
     await work.tools.door.check(user.email, request.origin)
     if not await work.tools.passwords.fits(user.password_hash, request.current_password):
-        await work.tools.door.failed(user.email, request.origin, request.user_id)
+        if not await work.is_repetition():  # of a change that was made, by a client without answer
+            await work.tools.door.failed(user.email, request.origin, request.user_id)
         raise InvalidCredentials("The current password is wrong.")
     if work.asker.session_id is None:
         raise Unauthenticated
