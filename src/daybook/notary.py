@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from daybook.keys.secret_files import locked, replace
 from daybook.logs import Seldom
 from daybook.settings import Settings, audit_keys
+from daybook.witness import Witness
 from event_store.connections import connect
 from event_store.evidence.access_chain import (
     check_chain_contains,
@@ -50,7 +51,8 @@ def start_notary(settings: Settings, database_url: str) -> None:
     seeds = audit_keys(settings, make=True)
     if not seeds:
         log.warning("heads_not_signed", reason="DAYBOOK_AUDIT_KEYS is not set")
-    arguments = (database_url, seeds, audit_folder(settings))
+    witness = Witness(settings.audit_witness_url)
+    arguments = (database_url, seeds, audit_folder(settings), witness)
     threading.Thread(target=keep_evidence, args=arguments, name="notary", daemon=True).start()
 
 
@@ -64,7 +66,9 @@ def folder_of(folder: Path, origin: str) -> Path:
     return folder / origin.rpartition("/")[2]
 
 
-def keep_evidence(database_url: str, seeds: tuple[bytes, ...], folder: Path) -> None:
+def keep_evidence(
+    database_url: str, seeds: tuple[bytes, ...], folder: Path, witness: Witness
+) -> None:
     """Do each second what is due; what fails is said, and tried again."""
     seldom = Seldom()
     while True:
@@ -72,6 +76,7 @@ def keep_evidence(database_url: str, seeds: tuple[bytes, ...], folder: Path) -> 
             with connect(database_url, name="daybook notary", statement_ms=STATEMENT_MS) as lent:
                 while True:
                     attest(lent, seeds, folder)
+                    witness.tell(lent)
                     if not index_blocks(lent):
                         time.sleep(TICK_SECONDS)
         except TAMPERED as found:

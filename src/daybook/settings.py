@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: str | None = None
     jwt_secret_file: Path | None = None
     audit_keys: tuple[bytes, ...] = ()
+    audit_witness_url: str | None = None
     master_key: str | None = None
     master_key_file: Path | None = None
     forgotten_file: Path | None = None
@@ -202,6 +203,10 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "DAYBOOK_AUDIT_KEYS": (
         "32 random bytes such as `openssl rand -base64 32` prints, or several such, with commas",
         values.audit_keys,
+    ),
+    "DAYBOOK_AUDIT_WITNESS_URL": (
+        "an address such as https://witness.example.org/daybook",
+        values.url("http", "https"),
     ),
     "DAYBOOK_MASTER_KEY": (
         f"{SHORTEST_SECRET} or more random bytes, or several such secrets and blanks between",

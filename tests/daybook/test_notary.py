@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from daybook.command_line import audit_questions
 from daybook.command_line.operator_commands import user_name
 from daybook.notary import attest, check_published, folder_of, keep_evidence, known_keys
+from daybook.witness import Witness
 from event_store.connections import connect
 from event_store.evidence.heads import LogRewritten, head_in, newest_note, origin_of
 from event_store.evidence.notes import head_of
@@ -96,7 +97,7 @@ def test_a_worker_says_that_the_log_was_tampered_with_and_looks_again(
 
     monkeypatch.setattr("daybook.notary.time.sleep", twice)
     with capture_logs() as logs, pytest.raises(Ended):
-        keep_evidence(database_url, (SEED,), tmp_path)
+        keep_evidence(database_url, (SEED,), tmp_path, Witness(None))
     [said] = logs  # not with each look
     assert (said["event"], said["advice"]) == ("log_tampered", "daybook audit verify")
     assert "3 events" not in said["reason"]

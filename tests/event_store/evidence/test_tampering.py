@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 import pytest
@@ -18,6 +18,7 @@ from tests.conftest import fresh_database
 from tests.event_store.evidence.given import Lent, attested, found, record, signer_of, undone
 
 EVENTS, LATER = 600, 40
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,31 @@ def test_what_is_altered_outside_of_a_range_is_not_looked_at(lent: Lent) -> None
     finding = found(lent, first=290, last=310)
     assert finding is not None
     assert finding.position == 300
+
+
+IN_A_RANGE: list[tuple[Act, Kind, int]] = [
+    (lambda c: edit(c, 300), "altered", 300),
+    (lambda c: c.execute("delete from events where position = 300"), "missing", 300),
+    (delete_quietly, "missing", 300),
+    (insert_quietly, "inserted", 300),
+    (lambda c: swap(c, 300, 301), "swapped", 300),
+    (lambda c: swap(c, 300, 630), "swapped", 300),
+    (lambda c: swap(c, 20, 300), "swapped", 300),
+]
+
+
+@pytest.mark.parametrize(("act", "kind", "position"), IN_A_RANGE)
+def test_the_first_wrong_event_of_a_range_is_named(
+    lent: Lent, act: Act, kind: Kind, position: int
+) -> None:
+    act(lent)
+    finding = found(lent, first=290, last=310)
+    assert finding is not None
+    assert (finding.kind, finding.position) == (kind, position)
+    since = Asked(trusted=[signer_of(lent).public], start=Head("", 256, root_at(lent, 256), NOON))
+    finding = verify(lent, since, lambda _now, _end: None).finding
+    assert finding is not None
+    assert (finding.kind, finding.position) == (kind, position)
 
 
 def test_an_event_rewritten_with_the_tree_over_it_is_caught_by_the_heads(lent: Lent) -> None:
