@@ -12,13 +12,14 @@ from litestar import Litestar
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api import read, write
 from api.envelope import Answer, Success
 from api.guards import ANYONE, BUYERS
+from api.read import handlers as read_side
 from api.read.answers import ViewAnswer, single
 from api.request import ApiRequest
 from api.routes import V1, route
 from api.successes import success
+from api.write import handlers as write_side
 from api.write.idempotency import HEADER
 from api.write.intake import Intake, asker_of
 from api.write.orders import NewOrder, OrderPlaced, placed
@@ -85,8 +86,8 @@ async def show_nothing(request: ApiRequest) -> ViewAnswer:
 
 def app() -> Litestar:
     """Return the shipped application with the routes."""
-    write.HANDLERS.append(create_no_order)
-    read.HANDLERS.append(show_nothing)
+    write_side.HANDLERS.append(create_no_order)
+    read_side.HANDLERS.append(show_nothing)
     return both_sides()
 
 

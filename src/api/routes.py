@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.types import AnyCallable, ASGIApp
 
+from api.camel_case import camel
 from api.envelope import Answer, Failure
 from api.errors import STATUSES
 from api.guards import Who
@@ -160,12 +161,6 @@ def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
         status: ResponseSpec(Failure, generate_examples=False, description=", ".join(sorted(names)))
         for status, names in sorted(by_status.items())
     }
-
-
-def camel(name: str) -> str:
-    """Return a Python name as the document writes it: place_order, placeOrder."""
-    first, *others = name.split("_")
-    return first + "".join(word.capitalize() for word in others)
 
 
 def query_names(handler: Any) -> frozenset[str]:

@@ -9,11 +9,12 @@ from uuid import UUID
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 
-from api import read, write
 from api.graphql.routes import graphql
 from api.read import as_of, demands
+from api.read import handlers as read_side
 from api.read.cursors import Cursors
 from api.read.live.hub import Hub
+from api.write import handlers as write_side
 from api.write import idempotency
 from api.write.idempotency import Memory
 from api.write.intake import Intake
@@ -102,7 +103,7 @@ def writing(shared: Shared) -> Parts:
         "intake": Intake(tools, memory, shared.observation.execute),
         "reaction_desk": ReactionDesk(services.database_url),
     }
-    return Parts(write.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
+    return Parts(write_side.HANDLERS, provided, lifespan(), idempotency.EXCEPTION_HANDLERS)
 
 
 def reading(shared: Shared) -> Parts:
@@ -129,7 +130,7 @@ def reading(shared: Shared) -> Parts:
         "oversight": Oversight(primary),
     }
     told = shared.settings.env == "development" and shared.settings.docs == "public"
-    handlers = [*read.HANDLERS, *graphql(told=told)]
+    handlers = [*read_side.HANDLERS, *graphql(told=told)]
     exception_handlers = {**demands.EXCEPTION_HANDLERS, **as_of.EXCEPTION_HANDLERS}
     return Parts(handlers, provided, lifespan(), exception_handlers)
 

@@ -16,11 +16,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api import write
 from api.application import create_app
 from api.health import health
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write import handlers as write_side
 from api.write.idempotency import EXCEPTION_HANDLERS, Memory
 from api.write.intake import Intake
 from commands.execution import execute
@@ -78,7 +78,7 @@ def new_tombstones() -> Tombstones:
 def new_app(database_url: str, tokens: Tokens | None = None) -> Litestar:
     tools = new_tools(database_url)
     return create_app(
-        handlers=[*write.HANDLERS, *health({}, {})],
+        handlers=[*write_side.HANDLERS, *health({}, {})],
         tokens=tokens or Tokens(KEYS, "first"),
         revocations=Revocations(database_url),
         provided={

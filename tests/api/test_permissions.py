@@ -5,13 +5,13 @@ from uuid import uuid4
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from api import write
+from api.write import handlers as write_side
 from tests.api.conftest import Client, Person
 from tests.api.permissions import COMMANDS as WHO
 
 
 def routes() -> list[tuple[str, str]]:
-    return [key(handler) for handler in write.HANDLERS]
+    return [key(handler) for handler in write_side.HANDLERS]
 
 
 def key(handler: HTTPRouteHandler) -> tuple[str, str]:

@@ -19,8 +19,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import make_url
 
-from api import read, write
+from api.read.handlers import HANDLERS as READ
 from api.read.live import events as live
+from api.write.handlers import HANDLERS as WRITE
 from daybook.api import build
 from daybook.services import Services
 from daybook.settings import Settings
@@ -140,7 +141,7 @@ def test_the_read_side_opens_what_is_sealed_in_two_places_alone(sealed: Replica)
 
 def failing(reader: TestClient[Litestar], signed: dict[str, str]) -> dict[str, str]:
     """Ask for everything that the read side has; return what is answered with 500, and how."""
-    paths = {path for handler in read.HANDLERS for path in handler.paths}
+    paths = {path for handler in READ for path in handler.paths}
     found = {}
     for path in sorted(path for path in paths if not path.endswith(("/events", "/feed"))):
         where = re.sub(r"\{[^}]*\}", str(ALICE), path)
@@ -157,10 +158,10 @@ def test_each_side_has_its_own_methods_and_no_others() -> None:
         side: {(path, method) for path, method in offered(app) if path.startswith("/api/")}
         for side, app in sides.items()
     }
-    assert methods["read"] == {(path, "GET") for handler in read.HANDLERS for path in handler.paths}
+    assert methods["read"] == {(path, "GET") for handler in READ for path in handler.paths}
     assert methods["write"] == {
         (path, str(method))
-        for handler in write.HANDLERS
+        for handler in WRITE
         for path in handler.paths
         for method in handler.http_methods
     }

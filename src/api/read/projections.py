@@ -1,7 +1,6 @@
 """Projections over HTTP, for operators: how they stand, what was asked of them, what is parked."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,9 +16,10 @@ from api.envelope import Answer, Page, Success
 from api.guards import ADMIN
 from api.links import FIRST, Links, links_to
 from api.read.camel import camelled, twin
+from api.read.operation_views import REBUILD, OperationView, operation_view
 from api.read.operator_pages import PAGED, PAGES, check_number, listed, page_of, shown
 from api.request import ApiRequest
-from api.routes import NO_LINKS, V1, camel, route
+from api.routes import NO_LINKS, V1, route
 from api.successes import success
 from domain.refusal import NotFound
 from projections.oversight import operations
@@ -37,7 +37,6 @@ Position = Annotated[int, PathParameter(description="The position of the event t
 MOST_FAILURES = 10_000
 MOST_REBUILDS = 1_000
 PROJECTION = f"{V1}/projections/{{projection:str}}"
-REBUILD = twin(Rebuild)
 IN_PATH = "$request.path.projection"
 OF_VIEWS = (
     "listOperations",
@@ -53,53 +52,6 @@ OF_VIEWS = (
 )
 FIRST_FAILURE = "$response.body#/data/0/position"
 OF_FAILURES = ("showViewFailure", "retryViewFailure", "skipViewFailure")
-
-
-class OperationView(msgspec.Struct, frozen=True, rename="camel"):
-    """What was asked of a projection, by whom and why, and what came of it.
-
-    `outcome` is null until it has ended: done, refused, failed or cancelled. `position` is where in
-    the log it was asked. `rebuild` says how far a rebuild is.
-    """
-
-    operation_id: UUID
-    action: str
-    parameters: dict[str, Any]
-    reason: str
-    asked_by: str
-    role: str
-    asked_at: datetime
-    position: int
-    outcome: str | None
-    detail: str | None
-    ended_at: datetime | None
-    rebuild_id: int | None
-    rebuild: REBUILD | None = None  # type: ignore[valid-type]  # made for the document
-
-
-OF_ALL = {"operation_id", "projection", "reason"}
-
-
-def operation_view(found: operations.Operation, job: Rebuild | None = None) -> OperationView:
-    """Show an operation, with how far its rebuild is."""
-    request = found.request
-    fields = msgspec.structs.asdict(request)
-    given = {name: msgspec.to_builtins(fields[name]) for name in fields if name not in OF_ALL}
-    return OperationView(
-        request.operation_id,
-        found.action,
-        {camel(name): value for name, value in (given.pop("how", {}) | given).items()},
-        request.reason,
-        found.actor_id,
-        found.actor_role,
-        found.asked_at,
-        found.position,
-        found.outcome,
-        found.detail,
-        found.ended_at,
-        found.rebuild_id,
-        camelled(job) if job else None,
-    )
 
 
 def listed_part(request: ApiRequest, found: Sequence[msgspec.Struct]) -> Answer[Any]:

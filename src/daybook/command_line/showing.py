@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.read.camel import camelled
-from api.read.projections import operation_view
+from api.read.operation_views import operation_view
 from daybook.command_line.asked import Row, asked_table
 from daybook.command_line.operating import Ended, asked_for, detail, outcome
 from daybook.printing import number

@@ -7,16 +7,17 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api import read, write
 from api.application import create_app
 from api.graphql.routes import graphql
 from api.health import health
 from api.read import as_of, demands
+from api.read import handlers as read_side
 from api.read.cursors import Cursors
 from api.read.demands import views_for_each
 from api.read.live.hub import Hub
 from api.revocations import Revocations
 from api.tokens import Tokens
+from api.write import handlers as write_side
 from api.write.idempotency import EXCEPTION_HANDLERS
 from daybook.operators.reaction_desk import ReactionDesk
 from event_store.connections import connect
@@ -70,8 +71,8 @@ def new_app(
     tools = new_tools(database_url, told)
     return create_app(
         handlers=[
-            *write.HANDLERS,
-            *read.HANDLERS,
+            *write_side.HANDLERS,
+            *read_side.HANDLERS,
             *graphql(told=development),
             *health({}, {}),
         ],

@@ -6,18 +6,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api import read
 from api.errors import STATUSES
 from api.examples import SENTENCES
 from api.graphql.routes import MEDIA_TYPE as GRAPHQL_ANSWER
+from api.read.handlers import HANDLERS as READ
 from api.versions import referred
 from event_store.history.formats import MEDIA_TYPES
 from tests.api.conftest import Client
 
 STREAMS = {"/api/v1/feed", "/api/v1/orders/{order_id}/events"}
 PATHS = sorted(
-    {path.replace(":str", "").replace(":int", "") for one in read.HANDLERS for path in one.paths}
-    - STREAMS
+    {path.replace(":str", "").replace(":int", "") for one in READ for path in one.paths} - STREAMS
 )
 
 

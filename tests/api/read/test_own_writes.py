@@ -11,8 +11,8 @@ import httpx
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from api import read
 from api.read import demands
+from api.read import handlers as read_side
 from api.read.live import routes as streams
 from api.tokens import Tokens
 from daybook.worker import Poster
@@ -26,7 +26,7 @@ from tests.event_store.given import rows
 NO_VIEW = re.compile("/audit/|/projections|/reactions")
 # Event streams and evidence are read from the log itself; projections and reactions have no view.
 PATHS = sorted(
-    {path for one in read.HANDLERS for path in one.paths if not NO_VIEW.search(path)}
+    {path for one in read_side.HANDLERS for path in one.paths if not NO_VIEW.search(path)}
     - {path for one in streams.HANDLERS for path in one.paths}
 )
 SOMEBODY = "0193c1d0-0000-7000-8000-000000000000"
