@@ -178,6 +178,29 @@ def test_commands_that_write_bring_nobody_back_either(
         assert names == [("user.registered",), ("user.forgotten",)]
 
 
+def test_a_second_import_brings_back_nobody_who_was_forgotten(
+    database_url: str, tmp_path: Path, typed: Typed
+) -> None:
+    lines = [
+        "invoice,sku,name,quantity,unit_price,placed_at,customer,currency",
+        "A-1,TEA-1,Tea,2,4.20,2024-01-01,quillfeather,GBP",
+    ]
+    file = tmp_path / "orders.csv"
+    file.write_text("\n".join(lines))
+    importing = ("import", "orders", str(file))
+    assert typed(*importing).returncode == 0
+    named = "select stream_id from events where name = 'user.imported'"
+    [(person,)] = rows(database_url, named)
+    asyncio.run(forget(database_url, person))
+    file.write_text("\n".join([*lines, "A-2,TEA-1,Tea,1,4.20,2024-01-02,quillfeather,GBP"]))
+    told = typed(*importing)
+    assert told.returncode == 0, told
+    names = rows(database_url, "select name from events where stream_id = %s", person)
+    assert names == [("user.imported",), ("user.forgotten",)]
+    shown = "select email, name, status, orders from users_v2 where id = %s"
+    assert rows(database_url, shown, person) == [("forgotten", "forgotten", "forgotten", 2)]
+
+
 def test_the_key_goes_even_of_somebody_who_cannot_be_forgotten(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from projections.posting.pages import Pages
 from projections.posting.status import partitions
 from projections.projection import Projection, Rows
 from projections.rebuilds import building, built_rows, swapping
+from projections.rebuilds.comparing import Comparison, compare
 from projections.rebuilds.jobs import Failed
 from projections.rebuilds.rebuild import (
     Rebuild,
@@ -42,6 +43,7 @@ from projections.rebuilds.rebuild import (
     throttle,
     unfinished,
 )
+from reactions.erasure import COMPARISONS
 from tests.domain.given import ALICE, NOON, ORDER, TEAPOT, pounds
 from tests.projections.given import (
     STORY,
@@ -194,6 +196,28 @@ def test_a_dry_run_says_what_could_not_be_applied(database_url: str) -> None:
     assert not job.comparison.equal
     with connect(database_url, name="test") as connection:
         assert failures(connection) == []
+
+
+def test_what_is_compared_while_somebody_is_forgotten_is_compared_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a comparison that began before would keep what the erasure has just cleared."""
+    append(database_url, STORY)
+    post(database_url)
+    compared: list[int] = []
+
+    def compare_slowly(connection: Any, projection: Projection, position: int) -> Comparison:
+        found = compare(connection, projection, position)
+        compared.append(position)
+        if len(compared) == 1:
+            with connect(database_url, name="erasure") as other:
+                other.execute(COMPARISONS, {"user": ALICE})
+        return found
+
+    monkeypatch.setattr("projections.rebuilds.once.compare", compare_slowly)
+    job = done(database_url, PRODUCTS, dry_run=True)
+    assert job.state == "done"
+    assert compared == [len(STORY)] * 2
 
 
 def test_a_rebuild_finds_equal_what_is_equal_whatever_comes_in_meanwhile(
