@@ -159,6 +159,9 @@ def posting_traced(post: Post, tracer: Tracer) -> Post:
         if posted:  # a span that does not end is never sent
             span.set_attribute("daybook.projection", projection.name)
             span.set_attribute("daybook.posted", posted)
+            position = min((one.position for one in crew.leases(projection)), default=pages.head)
+            span.set_attribute("daybook.position", position)
+            span.set_attribute("daybook.lag_events", max(0, pages.head - position))
             span.end()
         return posted
 

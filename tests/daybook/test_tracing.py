@@ -199,4 +199,9 @@ async def test_a_command_its_append_and_its_posting_are_spans(
     assert dict(append.attributes or {}) == {"daybook.events": 1, "daybook.position": 1}
     assert (refused.attributes or {})["daybook.refused"] == "NOT_FOUND"
     assert not refused.events  # a refusal is no exception
-    assert (posted.attributes or {})["daybook.posted"] == 1
+    assert dict(posted.attributes or {}) == {
+        "daybook.projection": "products",
+        "daybook.posted": 1,
+        "daybook.position": 1,
+        "daybook.lag_events": 0,
+    }
