@@ -302,6 +302,18 @@ def test_a_password_may_have_any_characters(client: Client, size: int, status: i
     assert client.post("/api/v1/users", json=body).status_code == status
 
 
+@pytest.mark.parametrize(
+    "password", ["", "seven77", "x" * 129, "password1", "PASSWORD1", "{email}"]
+)
+def test_a_new_password_is_held_to_the_same(customer: Person, password: str) -> None:
+    wanted = password.format(email=customer.email)
+    body = {"currentPassword": PASSWORD, "newPassword": wanted}
+    answer = customer.ask("PUT", f"/users/{customer.id}/password", body)
+    error = refused(answer, 422, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == ["newPassword"]
+    assert "value" not in error["details"][0]
+
+
 def test_a_password_of_a_megabyte_is_no_reason_to_hash_it(client: Client) -> None:
     body = {"email": "a@example.com", "password": "x" * 1_000_000}
     refused(client.post("/api/v1/auth/login", json=body), 422, "VALIDATION_ERROR")

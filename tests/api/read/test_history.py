@@ -211,6 +211,33 @@ def sign_now(database_url: str) -> str | None:
         return sign(connection, [Signer(origin_of(connection), b"s" * 32)], timedelta(0))
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"X_Request_ID": "ask-1", "X_Correlation_ID": "shop-1"}, ("ask-1", "shop-1")),
+        (
+            {"X_Request_ID": "ask-2", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"},
+            ("ask-2", TRACE),
+        ),
+        ({"X_Request_ID": "ask-3", "X_Correlation_ID": "no good"}, ("ask-3", "ask-3")),
+        ({"X_Request_ID": "ask-4", "traceparent": "00-" + "0" * 32}, ("ask-4", "ask-4")),
+    ],
+    ids=["both", "trace", "neither", "no trace"],
+)
+def test_an_event_keeps_the_ids_that_its_request_came_with(
+    auditor: Person, staff: Person, sent: dict[str, str], kept: tuple[str, str]
+) -> None:
+    body = {"sku": uuid4().hex, "name": "Tea", "stock": None}
+    body |= {"price": {"amount": "1.00", "currency": "GBP"}}
+    answer = staff.ask("POST", "/products", body, **sent)
+    assert answer.headers["x-request-id"] == sent["X_Request_ID"]
+    listed = newest(auditor, data_of(answer)["id"])
+    assert (listed["requestId"], listed["correlationId"]) == kept
+
+
 def test_an_export_and_its_proof_are_streamed_and_recorded(
     auditor: Person, database_url: str, order: str
 ) -> None:
