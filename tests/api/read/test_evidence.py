@@ -53,6 +53,7 @@ def test_a_proof_leads_from_an_event_to_the_head(auditor: Person, sizes: list[in
         path = [b64decode(one) for one in proof["hashes"]]
         root = root_by_inclusion(leaf, position - 1, proof["size"], path)
         assert root == head_in(proof["note"]).root
+        assert proof["size"] == (sizes[0] if position <= sizes[0] else sizes[1])  # the oldest
     asked = f"/audit/proofs/inclusion?position={sizes[1] + 1}"
     refused(auditor.ask("GET", asked), 404, "NOT_FOUND")
     refused(auditor.ask("GET", "/audit/proofs/inclusion"), 400, "MALFORMED_REQUEST")

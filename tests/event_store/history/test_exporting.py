@@ -17,6 +17,7 @@ from daybook.notary import attest
 from event_store.connections import connect
 from event_store.evidence.heads import origin_of
 from event_store.evidence.notes import Signer
+from event_store.history.exporting import Proof
 from event_store.history.formats import FORMATS, Format
 from tests.conftest import fresh_database, tampering
 from tests.daybook.conftest import Typed, environment, redis_url, typed
@@ -165,10 +166,19 @@ def test_a_choice_of_events_is_proven_one_by_one(
     assert database_url
 
 
-def test_whatever_is_changed_is_found(typed: Typed, tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("digest", [True, False], ids=["digest", "hashes_alone"])
+def test_whatever_is_changed_is_found(
+    typed: Typed, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, *, digest: bool
+) -> None:
+    """By the file's digest, and without one, as over HTTP, by the hashes that lead to the root."""
+    end = Proof.end
+    if not digest:
+        monkeypatch.setattr(Proof, "end", lambda proof, _: end(proof))
     file, forged = tmp_path / "export.jsonl", tmp_path / "forged.jsonl"
     assert typed("audit", "export", str(file), "--from", "3", "--to", "90").returncode == 0
     whole, proof = file.read_text(), file.with_name("export.jsonl.proof")
+    assert ('"sha256":null' in proof.read_text()) is not digest
+    assert verified(file, key)[0] == 0
     chance = random.Random(7)  # noqa: S311 - to be repeated
     for old, new in (
         ("alice", "bob00"),
@@ -180,6 +190,9 @@ def test_whatever_is_changed_is_found(typed: Typed, tmp_path: Path, key: str) ->
         forged.write_text(whole.replace(old, new, 1))
         assert verified(forged, key, proof)[0] == 1, old
     lines = whole.splitlines(keepends=True)
+    for added in (lines[-1], lines[-1].replace('"position":90,', '"position":91,')):
+        forged.write_text("".join([*lines, added]))
+        assert verified(forged, key, proof)[0] == 1, added
     chance.shuffle(lines)
     forged.write_text("".join(lines))
     assert verified(forged, key, proof)[0] == 1
