@@ -344,6 +344,34 @@ def test_a_moment_means_what_was_recorded_or_had_happened(database_url: str) -> 
     asyncio.run(ask())
 
 
+def test_what_is_imported_afterwards_shows_after_ten_minutes_in_what_had_happened(
+    database_url: str,
+) -> None:
+    append(database_url, [STORY[0], *many_orders(3)])
+    moment = datetime.now(UTC)
+
+    async def count(pasts: Pasts, builder: Connection[TupleRow]) -> int:
+        if isinstance(await asked(pasts, moment, happened=True), Underway):
+            make(builder)
+        found = await asked(pasts, moment, happened=True)
+        assert isinstance(found, PastPage)
+        return found.page.total
+
+    async def ask() -> None:
+        async with Pasts(database_url) as pasts:
+            with connect(database_url, name="test builder", statement_ms=60_000) as builder:
+                assert await count(pasts, builder) == 3
+                await asyncio.to_thread(append, database_url, [STORY[0], *many_orders(4)], after=4)
+                with psycopg.connect(database_url, autocommit=True) as late:
+                    late.execute("set session_replication_role = replica")
+                    late.execute("update events set occurred_at = '2010-05-05' where position = 5")
+                for age, shown in (("9 minutes", 3), ("1 minute", 4)):
+                    builder.execute("update pasts set asked_at = asked_at - %s::interval", [age])
+                    assert await count(pasts, builder) == shown
+
+    asyncio.run(ask())
+
+
 def test_what_has_not_come_yet_is_not_answered(database_url: str) -> None:
     append(database_url, STORY)
 
