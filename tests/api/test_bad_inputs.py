@@ -116,6 +116,9 @@ def test_a_compressed_body_is_refused(client: Client) -> None:
 def test_a_body_over_a_mebibyte_is_too_large_announced_or_not(client: Client) -> None:
     large = b'{"email": "' + b"x" * (1 << 20) + b'"}'
     refused(post(client, large), 413, "PAYLOAD_TOO_LARGE")
+    just = large[:20] + large[20 + len(large) - (1 << 20) :]
+    assert len(just) == 1 << 20
+    refused(post(client, just), 422, "VALIDATION_ERROR")
     chunks = (large[at : at + 65_536] for at in range(0, len(large), 65_536))
     answer = client.post("/api/v1/users", content=chunks, headers=JSON)
     refused(answer, 413, "PAYLOAD_TOO_LARGE")
