@@ -10,6 +10,7 @@ import msgspec
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow
 
+from event_store.alone import Alone
 from event_store.event_types import (
     EVENT_TYPES,
     Event,
@@ -48,13 +49,6 @@ select h.position, e.position, e.stream_id, e.version, e.name, e.schema_version,
  order by e.position
 """
 OF_A_SHARE = "and get_byte(uuid_send(stream_id), 15) %% %b::integer = any(%b::integer[])"
-
-# For each event one look into the index of streams: joined, Postgres might read the log as a whole.
-NO_SECOND = """
-(select true from events second
-  where second.stream_id = events.stream_id and second.version = 2
-    and second.position <= %b::bigint) is null
-"""
 
 # As in the partial index events_ending_sessions: written out, or it would not serve the query.
 ENDINGS = (
@@ -98,22 +92,6 @@ class Share(NamedTuple):
 
     divisor: int
     rests: Sequence[int]
-
-
-class Alone(NamedTuple):
-    """Events that are their streams' only ones up to a position: names, each with its versions."""
-
-    kinds: Sequence[tuple[str, Sequence[int]]]
-    upto: int
-
-    @property
-    def condition(self) -> str:
-        """The condition on a row of `events`; its one parameter is `upto`."""
-        kinds = " or ".join(
-            f"name = '{name}' and schema_version in ({', '.join(map(str, versions))})"
-            for name, versions in self.kinds
-        )
-        return f"(events.version = 1 and ({kinds}) and {NO_SECOND})"
 
 
 class Unread(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from event_store import reading
-from event_store.reading import Alone, Unread
+from event_store.alone import Alone
+from event_store.reading import Unread
 from projections.pasts.register import (
     Kept,
     clear,

@@ -15,8 +15,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from domain.money import MINOR_UNITS
+from event_store.alone import Alone
 from event_store.event_types import EVENT_TYPES
-from event_store.reading import Alone
 from projections.openings import LineSet, LineViews, Opening, Recording, Source
 from projections.posting.sums_sql import CASTS, Stretch, name_of, sum_of_lines, value
 from projections.sides import SCHEMAS, Past, Side

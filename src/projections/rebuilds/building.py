@@ -5,7 +5,8 @@ one transaction, so what is killed goes on from the last stretch.
 
 What Postgres can make, sums and the rows of streams with one event, is shared in another way: by
 stripes of the log, whatever rows they concern, so that no event is read twice for it. A position
-means the same: everything up to it is done, of those stripes that go by a partition's number.
+means the same: everything up to it is done, of those stripes that go by a partition's number. Other
+streams go with their first event, each as a whole, so that their rows are written once.
 """
 
 import time
@@ -14,9 +15,10 @@ from collections.abc import Container, Iterable, Sequence
 from psycopg import Connection, Error
 from psycopg.rows import TupleRow
 
-from event_store import reading
+from event_store import reading, whole_streams
 from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
+from event_store.records import Recorded
 from projections.posting.folding import Planned, described, plan
 from projections.posting.leases import Lease, LeaseLost
 from projections.posting.openings_sql import alone, open_rows
@@ -36,6 +38,7 @@ from projections.rebuilds.jobs import Rebuild, is_striped
 
 MOST_SECONDS = 2.0
 PAGE = 5_000
+STREAMS = 1_000
 STRIPE = 25_000
 MOST_ADDED_UP = 16 * STRIPE
 MOST_OPENED = 4 * STRIPE
@@ -64,9 +67,11 @@ class Builder:
         self._names = projection.other_names if job.striped else projection.event_names
         self._opening = projection.opening if job.striped else None
         self._alone = alone(self._opening, job.target) if self._opening else None
-        self._share = share_of(self._held) if isinstance(projection.needs, OwnRow) else None
-        # What is read by its share is for rows held here; else others' rows are folded, too.
-        self._to_plan_for = self._held if self._share is None else EVERY_PARTITION
+        own = isinstance(projection.needs, OwnRow) and not self._opening
+        self._share = share_of(self._held) if own else None
+        # What is read by its share, or stream by stream, is for rows that nobody else writes.
+        mine = self._share is not None or self._opening is not None
+        self._to_plan_for = EVERY_PARTITION if mine else self._held
         self._built = BuiltRows(projection, "building", afresh=not group[0].position)
 
     @property
@@ -85,26 +90,49 @@ class Builder:
         if not self._names:
             position = target
         ends = time.monotonic() + MOST_SECONDS
+        read = self._streams if self._alone else self._page
         while position < target and time.monotonic() < ends and not self._built.is_full:
-            position = self._page(connection, position, target)
+            position = read(connection, position, target)
         self._write(connection, position)
         return position - before
 
     def _page(self, connection: Connection[TupleRow], after: int, target: int) -> int:
         upto, items = reading.page_from(
-            connection, after, target, self._names, PAGE, self._keys, self._share, self._alone
+            connection, after, target, self._names, PAGE, self._keys, self._share
         )
+        planned = self._planned(items)
+        self._built.load(connection, planned)
+        self._fold(planned)
+        return upto
+
+    def _streams(self, connection: Connection[TupleRow], after: int, target: int) -> int:
+        """Fold streams that begin in a stripe of ours as a whole: no row is ever read back."""
+        assert self._alone is not None  # noqa: S101 - whoever calls this has looked
+        end = min(target, (after // STRIPE + 1) * STRIPE)
+        if after // STRIPE % PARTITIONS not in self._held:
+            return end
+        upto, items = whole_streams.streams_opened(
+            connection, after, end, self._names, STREAMS, self._keys, self._alone
+        )
+        self._fold(self._planned(items))
+        lost = whole_streams.unopened(connection, after, upto, self._names, self._alone.names)
+        if lost is not None:
+            raise Stumbled(lost, LookupError("its stream does not begin as those of this view do"))
+        return upto
+
+    def _planned(self, items: Iterable[Recorded | Unread]) -> list[Planned]:
         planned, simple = plan(self._projection, self._to_plan_for, items)
         if not simple:
             self._stumble(planned)
-        self._built.load(connection, planned)
+        return planned
+
+    def _fold(self, planned: Iterable[Planned]) -> None:
         fold, rows = self._projection.fold, self._built.rows
         for item, _ in planned:
             try:
-                fold(rows, item)  # type: ignore[arg-type]  # simple: all were read
+                fold(rows, item)  # type: ignore[arg-type]  # all were read
             except Exception as error:
                 raise Stumbled(item.position, error) from error
-        return upto
 
     def _stumble(self, planned: Iterable[Planned]) -> None:
         item = next(one for one, _ in planned if isinstance(one, Unread))
@@ -129,7 +157,10 @@ class Builder:
             raise
         for one in self._group:
             one.position = position
-        self._built.settle()
+        if self._opening:
+            self._built.forget()
+        else:
+            self._built.settle()
 
     def _write_stripes(self, connection: Connection[TupleRow], mine: Sequence[Stretch]) -> None:
         connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
