@@ -392,6 +392,33 @@ def test_a_stream_ends_before_what_this_release_cannot_read_and_others_go_on(
     run(story())
 
 
+NEWER = """
+create function newer() returns trigger language plpgsql as $$
+begin new.schema_version := 99; return new; end $$;
+create trigger newer before insert on events for each row
+    when (new.name = 'order.paid') execute function newer()
+"""
+
+
+def test_a_stream_that_is_live_ends_before_it_too(shop: Shop, run: Run, database_url: str) -> None:
+    """Not one of its listeners may go on as if the event had not happened."""
+
+    async def story() -> None:
+        order = await shop.order()
+        live = await shop.listen(f"/orders/{order}/events?after=0", shop.ada).begun()
+        assert names(await live.hear(1)) == ["order.placed"]
+        with psycopg.connect(database_url, autocommit=True) as owner:
+            owner.execute(NEWER)
+            try:
+                await shop.pay(order)
+                await live.end()
+            finally:
+                owner.execute("drop trigger newer on events; drop function newer")
+        assert names(live.told) == ["order.placed"]
+
+    run(story())
+
+
 def test_one_user_cannot_take_all_streams(
     shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,10 @@ def test_ends_are_signed_when_there_is_something_new_and_not_too_often(lent: Len
 
 
 def test_the_application_chooses_neither_number_nor_time_nor_hash(database_url: str) -> None:
-    with connect(database_url, name="test") as connection:
+    with (
+        connect(database_url, name="test") as connection,
+        connection.transaction(force_rollback=True),
+    ):
         connection.execute(
             "insert into audit_accesses values"
             " (99, '2000-01-01', 'question', 'eve', 'admin', 'r', 'events', '{}', 0, '')"
