@@ -69,6 +69,7 @@ class Attempt(AbstractContextManager["Attempt"]):
     ) -> None:
         """Start it; `server_url` is where tests make their databases."""
         self._report, self._output = copy / "report", copy / "output"
+        self._report.unlink(missing_ok=True)  # that of what this is a copy of
         self._began, self._seconds = time.monotonic(), seconds
         with self._output.open("wb") as printed:
             self._process = subprocess.Popen(
