@@ -1,5 +1,6 @@
 """Text is trimmed, in one Unicode form, and holds nothing that a log line could choke on."""
 
+import time
 import unicodedata
 
 import pytest
@@ -32,6 +33,20 @@ def test_text_that_is_blank_or_too_long_is_refused() -> None:
         with pytest.raises(Invalid) as refused:
             checked_text("name", text)
         assert refused.value.details[0].field == "name"
+
+
+def test_what_is_far_too_long_is_not_composed() -> None:
+    """It would take seconds: the square of how many marks stand in a row."""
+    began = time.perf_counter()
+    with pytest.raises(Invalid, match="At most 200 characters"):
+        checked_text("name", "a" + "\u0300\u0323" * 40_000)
+    assert time.perf_counter() - began < 0.5
+
+
+def test_what_is_short_once_it_is_composed_is_kept() -> None:
+    letter = "\u1f82"
+    assert len(unicodedata.normalize("NFD", letter)) == 4
+    assert checked_text("name", unicodedata.normalize("NFD", letter * 200)) == letter * 200
 
 
 @given(st.text())

@@ -2,6 +2,7 @@
 
 from email_validator import EmailNotValidError, validate_email
 
+from domain.plain_text import MOST_OF_ONE
 from domain.refusal import Invalid
 from domain.user import LONGEST_EMAIL
 
@@ -11,9 +12,12 @@ def checked_email(email: str) -> str:
 
     Nothing is looked up in the network: whether mail arrives there shows when it is sent.
     """
+    trimmed = email.strip()
+    if len(trimmed) > MOST_OF_ONE * LONGEST_EMAIL:
+        raise Invalid.field("email", "This is not an e-mail address.")
     try:
         found = validate_email(
-            email.strip(),
+            trimmed,
             check_deliverability=False,
             globally_deliverable=False,
             strict=True,
