@@ -42,6 +42,7 @@ STREAMS = 1_000
 STRIPE = 25_000
 MOST_ADDED_UP = 16 * STRIPE
 MOST_OPENED = 4 * STRIPE
+NO_FLUSH = "set local synchronous_commit = off"  # rows and position are lost together, or not
 SORTED_IN = "64MB"  # what so many events come to; in less Postgres would sort them on disk
 
 
@@ -144,6 +145,7 @@ class Builder:
         move = [*of, held, list(self.tokens.values()), self.position, position]
         try:
             with connection.transaction():
+                connection.execute(NO_FLUSH)
                 connection.execute(MOVE, move)
                 if is_striped(connection, self._projection) != self._striped:
                     raise LeaseLost(self._projection.name)
