@@ -3,6 +3,7 @@
 import argparse
 import signal
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from rich.console import Console
 from rich.table import Table
@@ -41,8 +42,8 @@ def options() -> argparse.ArgumentParser:
         description="Take guards out of a copy of the program, one at a time: the test that each"
         " is kept by must then fail where the table says. Ends with 1 if one does not.",
     )
-    add, names = parser.add_argument, [guard.name for guard in GUARDS]
-    add("--only", nargs="+", metavar="NAME", choices=names, help="these guards alone")
+    add = parser.add_argument
+    add("--only", nargs="+", metavar="NAME", type=known, help="these guards alone")
     add("--list", action="store_true", help="print the guards and their tests")
     add("--at-once", type=int, default=2, metavar="N", help="so many at a time (%(default)s)")
     return parser
@@ -91,3 +92,13 @@ def judged(trials: Sequence[Trial], console: Console) -> int:
 def last_lines(text: str) -> str:
     """Return the end of a text."""
     return "\n".join(text.splitlines()[-LINES_TOLD:])
+
+
+def known(name: str) -> str:
+    """Return the name of a guard as it is given; refuse any other, and say which are like it."""
+    names = [guard.name for guard in GUARDS]
+    if name in names:
+        return name
+    like = [one for one in names if name in one] or get_close_matches(name, names)
+    hint = f"did you mean {' or '.join(like)}?" if like else "--list shows them."
+    raise argparse.ArgumentTypeError(f"there is no guard {name}: {hint}")
