@@ -26,13 +26,13 @@ from projections.pasts.register import (
     take,
     unfinished,
 )
+from projections.posting.by_postgres import make_rows
 from projections.posting.folding import TRANSIENT, Careful, Folded, Planned, plan, skips
 from projections.posting.leases import Lease
-from projections.posting.openings_sql import alone, open_rows
+from projections.posting.openings_sql import alone
 from projections.posting.pages import Item
-from projections.posting.sums_sql import Addition, Stretch, add_up
 from projections.projection import EVERY_PARTITION, PARTITIONS, Projection
-from projections.rebuilds.building import MOST_ADDED_UP, MOST_OPENED, MOST_SECONDS, PAGE
+from projections.rebuilds.building import MOST_SECONDS, PAGE, most_at_once
 from projections.rebuilds.built_rows import BuiltRows
 from projections.rebuilds.new_tables import make_tables
 
@@ -95,8 +95,7 @@ class PastBuilder:
         position, ends = self._position, time.monotonic() + MOST_SECONDS
         target = self._past.upto
         if self._by_postgres:
-            most = MOST_OPENED if self._projection.opening else MOST_ADDED_UP
-            target = min(target, position + most)
+            target = min(target, position + most_at_once(self._projection))
         if not self._names:
             return target
         while position < target and time.monotonic() < ends and not self._built.is_full:
@@ -161,18 +160,12 @@ class PastBuilder:
         with connection.transaction():
             self._built.write(connection)
             if self._by_postgres:
-                self._write_stretch(connection, (self._position, position))
+                past, stretch = self._past, (self._position, position)
+                of = (self._projection, [stretch], past.upto, past.place, past.happened)
+                make_rows(connection, *of)
         reach(connection, self._past, position)
         self._position = position
         self._built.settle()
-
-    def _write_stretch(self, connection: Connection[TupleRow], stretch: Stretch) -> None:
-        place, happened = self._past.place, self._past.happened
-        if self._projection.sums:
-            add_up(connection, Addition(self._projection, [stretch]), place, happened)
-        if self._projection.opening:
-            upto = self._past.upto
-            open_rows(connection, self._projection.opening, [stretch], upto, place, happened)
 
     def _finish(self, connection: Connection[TupleRow]) -> None:
         enter(connection, self._past, "indexing")

@@ -19,11 +19,12 @@ from event_store import reading, whole_streams
 from event_store.privacy.keyring import Keyring
 from event_store.reading import Unread
 from event_store.records import Recorded
+from projections.posting.by_postgres import make_rows
 from projections.posting.folding import Planned, described, plan
 from projections.posting.leases import Lease, LeaseLost
-from projections.posting.openings_sql import alone, open_rows
+from projections.posting.openings_sql import alone
 from projections.posting.post_page import FENCED, MOVE
-from projections.posting.sums_sql import Addition, Stretch, add_up
+from projections.posting.sums_sql import Stretch
 from projections.projection import (
     EVERY_PARTITION,
     PARTITIONS,
@@ -66,12 +67,13 @@ class Builder:
         self._held = frozenset(self.tokens)
         self._striped = job.striped
         self._names = projection.other_names if job.striped else projection.event_names
-        self._opening = projection.opening if job.striped else None
-        self._alone = alone(self._opening, job.target) if self._opening else None
-        own = isinstance(projection.needs, OwnRow) and not self._opening
+        self._target = job.target
+        opening = projection.opening if job.striped else None
+        self._alone = alone(opening, job.target) if opening else None
+        own = isinstance(projection.needs, OwnRow) and not opening
         self._share = share_of(self._held) if own else None
         # What is read by its share, or stream by stream, is for rows that nobody else writes.
-        mine = self._share is not None or self._opening is not None
+        mine = self._share is not None or opening is not None
         self._to_plan_for = EVERY_PARTITION if mine else self._held
         self._built = BuiltRows(projection, "building", afresh=not group[0].position)
 
@@ -87,7 +89,7 @@ class Builder:
         """
         before = position = self.position
         if self._striped:
-            target = min(target, before + (MOST_OPENED if self._opening else MOST_ADDED_UP))
+            target = min(target, before + most_at_once(self._projection))
         if not self._names:
             position = target
         ends = time.monotonic() + MOST_SECONDS
@@ -159,20 +161,22 @@ class Builder:
             raise
         for one in self._group:
             one.position = position
-        if self._opening:
+        if self._alone:
             self._built.forget()
         else:
             self._built.settle()
 
     def _write_stripes(self, connection: Connection[TupleRow], mine: Sequence[Stretch]) -> None:
         connection.execute(f"set local work_mem = '{SORTED_IN}'".encode())
-        if self._projection.sums:
-            add_up(connection, Addition(self._projection, mine), "building")
-        if self._opening and self._alone:
-            open_rows(connection, self._opening, mine, self._alone.upto, "building")
+        make_rows(connection, self._projection, mine, self._target, "building")
 
     def _is_mine(self, row: Row) -> bool:
         return partition_of(row[self._projection.key]) in self._held
+
+
+def most_at_once(projection: Projection) -> int:
+    """Return how many positions Postgres makes rows of in one transaction."""
+    return MOST_OPENED if projection.opening else MOST_ADDED_UP
 
 
 def stripes(after: int, upto: int, partitions: Container[int]) -> list[Stretch]:
