@@ -1,9 +1,8 @@
 """Spans tell the road of a request: who asked, the command, the append, the page that posted it."""
 
 import gzip
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -38,6 +37,7 @@ from projections.posting.pages import Pages
 from projections.switched_on import PROJECTIONS
 from tests.commands.given import STAFF
 from tests.commands.test_products import listing
+from tests.daybook.receiving import Receiving, receiving
 from tests.event_store.asynchronous import on_a_loop
 from tests.event_store.given import keyring
 from tests.stories.running import wait_until
@@ -99,14 +99,13 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Export(BaseHTTPRequestHandler):
+class Export(Receiving):
     """One export of spans."""
 
     server: Collector
 
-    def do_POST(self) -> None:
+    def receive(self, body: bytes) -> int:
         """Take them."""
-        body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         assert self.path == "/v1/traces"
@@ -114,21 +113,13 @@ class Export(BaseHTTPRequestHandler):
             names = {one.key: one.value.string_value for one in of.resource.attributes}
             for scope in of.scope_spans:
                 self.server.spans |= {(names["service.name"], span.name) for span in scope.spans}
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        return 200
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with receiving(Collector()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @route("GET", "/nothing", who=ANYONE, summary="Nothing", tag="Test")

@@ -1,9 +1,8 @@
 """A witness gets each head as it is signed, once it can be reached, and holds nothing up."""
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from daybook.witness import Witness
 from event_store.connections import connect
 from event_store.evidence.heads import origin_of
 from event_store.history.accesses import Access, note
+from tests.daybook.receiving import Receiving, receiving
 from tests.event_store.evidence.given import SEED, record
 
 NOW = timedelta(0)
@@ -33,35 +33,26 @@ class Place(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/daybook"
 
 
-class Sending(BaseHTTPRequestHandler):
+class Sending(Receiving):
     """One head that is sent."""
 
     server: Place
 
-    def do_POST(self) -> None:
+    def receive(self, body: bytes) -> int:
         """Keep it, or not."""
-        said = self.rfile.read(int(self.headers["content-length"])).decode()
         assert (self.path, self.headers["content-type"]) == (
             "/daybook",
             "text/plain; charset=utf-8",
         )
         if self.server.answer < 300:
-            self.server.kept.append(said)
-        self.send_response(self.server.answer)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+            self.server.kept.append(body.decode())
+        return self.server.answer
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with Place() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with receiving(Place()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_each_head_is_sent_as_it_is_published_and_again_if_it_was_not_taken(
