@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from daybook.operators.obeying import what_was_made
 from domain.money import Money
 from domain.order import OrderPaid, OrderPlaced, line_of
 from domain.product import ProductListed
@@ -22,7 +23,7 @@ from projections.posting.folding import fold
 from projections.posting.pages import Pages
 from projections.posting.status import partitions
 from projections.projection import Projection, Rows
-from projections.rebuilds import building, built_rows, swapping
+from projections.rebuilds import building, built_rows, once, swapping
 from projections.rebuilds.comparing import Comparison, compare
 from projections.rebuilds.jobs import Failed
 from projections.rebuilds.rebuild import (
@@ -231,6 +232,41 @@ def test_a_rebuild_finds_equal_what_is_equal_whatever_comes_in_meanwhile(
     assert job.rows == {"orders_v1": (53, 53)}
     assert job.swap_ms is not None
     assert job.swap_ms < 2_000
+
+
+def posting_later(database_url: str, projection: Projection, seconds: float) -> threading.Timer:
+    """Let a view be brought up to date in a while; until then nobody holds it."""
+    later = threading.Timer(seconds, post, [database_url, projection])
+    later.start()
+    return later
+
+
+def test_a_view_that_nobody_posts_for_a_moment_is_waited_for_and_compared(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    append(database_url, many_orders(3))
+    monkeypatch.setattr(once, "UNPOSTED_SECONDS", 60)
+    later = posting_later(database_url, ORDERS, 0.5)
+    job = done(database_url, ORDERS, dry_run=True)
+    later.join()
+    assert job.comparison is not None
+    assert job.comparison.equal
+    assert what_was_made(job) == "orders_v1: 6 rows; the new tables are equal"
+
+
+def test_a_view_that_stands_still_is_not_waited_for_and_that_is_said(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(database_url, STORY)
+    post(database_url)
+    append(database_url, many_orders(3))
+    monkeypatch.setattr(once, "UNPOSTED_SECONDS", 0.2)
+    job = done(database_url, ORDERS, dry_run=True)
+    assert (job.state, job.rows, job.comparison) == ("done", {"orders_v1": (3, 6)}, None)
+    said = "not compared, for the view in use stands still behind the new tables"
+    assert what_was_made(job) == f"orders_v1: 6 rows; {said}"
 
 
 def test_what_is_held_waits_until_it_is_let_go(database_url: str) -> None:

@@ -136,6 +136,8 @@ def what_was_made(job: rebuild.Rebuild) -> str:
         parts.append(f"{counted(job.failures, 'failure')}, the first at {first_of(job)}")
     if job.comparison is not None:
         parts.append(f"the new tables are {'equal' if job.comparison.equal else 'different'}")
+    elif any(live is not None for live, _ in (job.rows or {}).values()):
+        parts.append("not compared, for the view in use stands still behind the new tables")
     return "; ".join(parts)
 
 

@@ -17,7 +17,9 @@ from projections.rebuilds.jobs import Rebuild, end, keep_failures, note
 from projections.rebuilds.swapping import TooFarBehind, bring_to, swap_patiently
 
 LOOK_SECONDS = 0.1
-LIVE_SECONDS = 5.0
+LIVE_SECONDS = 60.0
+STILL_SECONDS = 5.0
+UNPOSTED_SECONDS = 1.0  # a worker may just hand its leases on
 
 log = structlog.get_logger(__name__)
 
@@ -108,17 +110,26 @@ def compare_now(
 
 
 def wait_for_live(connection: Connection[TupleRow], projection: Projection) -> None:
-    """Wait a little for the live view to come to where the new tables are, if it is posted."""
-    if not any(one.holder for one in partitions(connection, projection.name) if one.side == "live"):
-        return
-    ends = time.monotonic() + LIVE_SECONDS
-    while time.monotonic() < ends:
+    """Wait for the live view to come to where the new tables are, for as long as it moves."""
+    began = moved = time.monotonic()
+    before = -1
+    while (now := time.monotonic()) < began + LIVE_SECONDS:
         live = min(one[2] for one in standings(connection, projection, "live"))
-        if live >= max(
-            (one[2] for one in standings(connection, projection, "building")), default=0
-        ):
+        if live >= max(one[2] for one in standings(connection, projection, "building")):
+            return
+        if live != before:
+            before, moved = live, now
+        if now - moved > (STILL_SECONDS if is_posted(connection, projection) else UNPOSTED_SECONDS):
             return
         time.sleep(LOOK_SECONDS)
+
+
+def is_posted(connection: Connection[TupleRow], projection: Projection) -> bool:
+    """Tell whether somebody follows the log with the live view at this moment."""
+    return any(
+        one.side == "live" and one.holder is not None
+        for one in partitions(connection, projection.name)
+    )
 
 
 def level_with_live(
