@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 from sqlalchemy import make_url
@@ -19,6 +20,11 @@ from tests.folders import folder_for_services, in_memory
 
 TESTS = Path(__file__).parent
 LONG = ("stories", "chaos", "fuzzing", "oracle")
+# The same examples each time, however long a busy machine takes for one.
+settings.register_profile(
+    "daybook", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("daybook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

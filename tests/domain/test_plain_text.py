@@ -37,10 +37,10 @@ def test_text_that_is_blank_or_too_long_is_refused() -> None:
 
 def test_what_is_far_too_long_is_not_composed() -> None:
     """It would take seconds: the square of how many marks stand in a row."""
-    began = time.perf_counter()
+    began = time.thread_time()  # what others do on the machine does not count
     with pytest.raises(Invalid, match="At most 200 characters"):
         checked_text("name", "a" + "\u0300\u0323" * 40_000)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_what_is_short_once_it_is_composed_is_kept() -> None:

@@ -36,7 +36,7 @@ def database_url(server_url: str) -> str:
     return server_url
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(state=some.binary())
 def test_bytes_come_back_as_they_were_unless_they_are_json(
     through_jsonb: Any, state: bytes
@@ -45,7 +45,7 @@ def test_bytes_come_back_as_they_were_unless_they_are_json(
     assert back == state or json.loads(back) == json.loads(state)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(value=JSON, ascii_only=some.booleans())
 def test_json_comes_back_with_the_same_values_of_the_same_types(
     through_jsonb: Any, value: Any, *, ascii_only: bool
