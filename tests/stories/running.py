@@ -96,11 +96,16 @@ class Running:
         return place in words or process.environ().get("DAYBOOK_DATA_DIR", "").startswith(place)
 
     def kill(self, pattern: str) -> None:
-        """Kill those processes with SIGKILL; there must be some."""
+        """Kill those processes with SIGKILL; there must be some.
+
+        Afterwards they are gone, and so is what they had started: nothing answers for them.
+        """
         victims = self.processes(pattern)
         assert victims, pattern
+        orphans = [child for one in victims for child in children_of(one)]
         for victim in victims:
             victim.kill()
+        wait_until(lambda: all(map(has_ended, (*victims, *orphans))), START_SECONDS)
 
     def client(self, token: str | None = None) -> httpx.Client:
         """Return a client of the API, signed in with a token."""
@@ -127,6 +132,29 @@ def running_daybook(**changed: str) -> Iterator[Running]:
             yield daybook
         finally:
             daybook.stop()
+
+
+def children_of(process: psutil.Process) -> list[psutil.Process]:
+    """Return what a process has started, none if it has ended."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process runs no more, whether or not its parent has taken notice."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def seen_of(client: httpx.Client, path: str, written: httpx.Response, **query: Any) -> Any:
+    """Return the data at a path as its view shows it once it has seen what was written."""
+    insist = {"Daybook-Min-Position": written.headers["daybook-position"], "Prefer": "wait=10"}
+    wait_until(lambda: client.get(path, params=query, headers=insist).is_success, START_SECONDS)
+    return data_of(client.get(path, params=query, headers=insist))
 
 
 def data_of(answer: httpx.Response) -> Any:
