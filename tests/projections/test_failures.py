@@ -21,6 +21,7 @@ from projections.rebuilds.rebuild import RebuildFailed, rebuild
 from tests.conftest import tampering
 from tests.domain.given import LANTERN, ORDER, TEAPOT
 from tests.projections.given import STORY, append, everything, many_orders, post, stored
+from tests.projections.sessions import until_over
 from tests.projections.test_leases import started
 
 POISON = 8  # the first reservation of the teapot
@@ -254,7 +255,8 @@ def test_an_event_that_kills_three_workers_is_parked(database_url: str) -> None:
     codes = []
     for _ in range(4):
         with started(VICTIM, database_url) as victim:
-            codes.append(victim.wait(30))
+            codes.append(victim.wait(60))
+        until_over(database_url, "victim")
     assert codes == [-signal.SIGSEGV] * 3 + [0]
     with connect(database_url, name="test") as connection:
         [found] = failures(connection)

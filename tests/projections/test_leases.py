@@ -30,6 +30,7 @@ from projections.posting.post_page import post_page
 from projections.posting.status import partitions, statuses, workers
 from projections.projection import PARTITIONS, Rows
 from tests.projections.given import append, everything, many_orders, position_of, post, stored
+from tests.projections.sessions import closed_session, until_over
 
 ORDERS = orders.PROJECTION
 FROZEN_SECONDS = float(os.environ.get("DAYBOOK_TEST_FREEZE", "0"))
@@ -39,7 +40,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 @contextmanager
 def worker(database_url: str) -> Iterator[tuple[Connection[TupleRow], Crew]]:
     """Give a worker that shares, over a connection of its own."""
-    with connect(database_url, name="worker") as connection:
+    with closed_session(database_url, "worker") as connection:
         crew = Crew([ORDERS])
         crew.beat(connection)
         yield connection, crew
@@ -113,7 +114,9 @@ def test_what_a_dead_worker_held_is_taken_at_once(database_url: str) -> None:
         other = Crew([ORDERS])
         other.beat(second)
         assert held(other) == []
+        process = first.info.backend_pid
         first.close()
+        until_over(database_url, str(process))
         other.beat(second)
         assert held(other) == [0, 1, 2, 3]
         assert held(one) == [0, 1, 2, 3]  # it does not know yet

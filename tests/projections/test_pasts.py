@@ -30,6 +30,7 @@ from projections.rebuilds import built_rows
 from projections.switched_on import PROJECTIONS
 from tests.domain.given import NOON, pounds
 from tests.projections.given import ALICE, STORY, append, many_orders, post
+from tests.projections.sessions import closed_session
 
 ACCESS = Access("auditor", "auditor", "request", "list_as_of", {})
 LISTINGS: dict[str, Listing] = {
@@ -423,7 +424,7 @@ def test_a_past_whose_maker_died_is_made_by_another(
     async def ask() -> None:
         async with Pasts(database_url) as pasts:
             assert isinstance(await asked(pasts, 10), Underway)
-            with connect(database_url, name="test dies", statement_ms=60_000) as dying:
+            with closed_session(database_url, "test dies") as dying:
                 assert Archivist(PROJECTIONS).step(dying)
                 with connect(database_url, name="test other", statement_ms=60_000) as other:
                     assert not Archivist(PROJECTIONS).step(other)  # somebody is at it

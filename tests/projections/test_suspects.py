@@ -22,6 +22,7 @@ from projections.projection import Projection, Rows
 from projections.rebuilds.rebuild import Labour, start, unfinished
 from tests.event_store.outages import folder, server_in  # noqa: F401 - a fixture
 from tests.projections.given import STORY, append, many_orders, stored
+from tests.projections.sessions import closed_session
 from tests.projections.test_leases import until
 
 ORDERS = orders.PROJECTION
@@ -55,7 +56,7 @@ def doing(what: BaseException, at: int, projection: Projection = ORDERS) -> Proj
 
 def works(database_url: str, projection: Projection) -> None:
     """Take over what a worker held and post page by page, until its end or that of the log."""
-    with connect(database_url, name="worker") as connection:
+    with closed_session(database_url, "worker") as connection:
         crew = Crew([projection])
         crew.beat(connection)
         pages = Pages([projection])
@@ -134,7 +135,7 @@ def test_a_worker_that_dies_before_it_tries_is_not_laid_to_the_event_of_its_fore
     for _ in range(3):
         dies(database_url, 1)
     for _ in range(3):
-        with connect(database_url, name="worker") as connection:
+        with closed_session(database_url, "worker") as connection:
             Crew([ORDERS]).beat(connection)
     works(database_url, ORDERS)
     assert parked(database_url) == []
@@ -241,7 +242,7 @@ def test_a_crash_of_postgres_is_no_worker_s_death(folder: Iterator[None]) -> Non
                 works(server.url, replace(ORDERS, fold=fold))
             until(lambda: is_cut(bystander))  # before that, Postgres may not know of the death
         until(server.answers)
-        with connect(server.url, name="next") as connection:
+        with closed_session(server.url, "next") as connection:
             Crew([ORDERS]).beat(connection)
             assert counts(server.url) == (2, 0, 0)
         works(server.url, ORDERS)
@@ -251,7 +252,10 @@ def test_a_crash_of_postgres_is_no_worker_s_death(folder: Iterator[None]) -> Non
 
 def builds(database_url: str, projection: Projection) -> None:
     """Take over what a builder held and build until its end or that of the rebuild."""
-    with connect(database_url, name="build") as one, connect(database_url, name="beat") as beating:
+    with (
+        closed_session(database_url, "build") as one,
+        closed_session(database_url, "beat") as beating,
+    ):
         crew = Crew([projection], "building")
         crew.beat(beating)
         at_work = Labour({projection.name: projection}, crew, beating, NO_KEYS)
