@@ -24,7 +24,7 @@ class Valkey:
         self._process = subprocess.Popen(
             [*command, "--save", "", "--dir", str(self.folder)], stdout=subprocess.DEVNULL
         )
-        until(self._answers, 5)
+        until(self._answers, 60)
 
     def send(self, signum: int) -> None:
         """Send it a signal."""

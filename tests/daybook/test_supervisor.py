@@ -96,7 +96,12 @@ def test_a_program_that_fails_at_its_start_is_told_with_its_log(tmp_path: Path) 
 def test_a_program_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
     with Supervisor(tmp_path / "log") as supervisor:
         with pytest.raises(StartError, match=r"not ready within 0\.5 s"):
-            supervisor.start("api", sleeper(tmp_path / "pid"), ready=lambda: False, within=0.5)
+            supervisor.start(
+                "api",
+                sleeper(tmp_path / "pid"),
+                ready=lambda: not pid_in(tmp_path / "pid"),  # it has begun, and never is
+                within=0.5,
+            )
         assert not guard.group_alive(pid_in(tmp_path / "pid"))
 
 

@@ -426,7 +426,7 @@ def test_a_worker_outlives_a_view_that_it_cannot_post(database_url: str) -> None
 
 
 def test_a_worker_outlives_postgres_and_says_so_once(database_url: str) -> None:
-    end = "select pg_terminate_backend(pid) from pg_stat_activity"
+    end = "select pg_terminate_backend(pid, 30000) from pg_stat_activity"
     end += " where datname = current_database() and application_name = any(%s)"
     with closing(Poster(database_url)) as poster, capture_logs() as logged:
         for number in range(4):

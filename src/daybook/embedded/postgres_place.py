@@ -124,9 +124,11 @@ def _copy(wheel: Path, copy: Path) -> None:
 
 
 def _make_system_dir() -> None:
-    if not _SYSTEM_DIR.exists():
+    try:
         _SYSTEM_DIR.mkdir(parents=True)
-        _SYSTEM_DIR.chmod(0o755)  # just made by us, whatever the umask
+    except FileExistsError:  # from before, or another process was first
+        return
+    _SYSTEM_DIR.chmod(0o755)  # just made by us, whatever the umask
 
 
 def _can_enter(folder: Path, user: User) -> bool:
