@@ -234,22 +234,22 @@ def test_a_rebuild_finds_equal_what_is_equal_whatever_comes_in_meanwhile(
     assert job.swap_ms < 2_000
 
 
-def posting_later(database_url: str, projection: Projection, seconds: float) -> threading.Timer:
-    """Let a view be brought up to date in a while; until then nobody holds it."""
-    later = threading.Timer(seconds, post, [database_url, projection])
-    later.start()
-    return later
-
-
-def test_a_view_that_nobody_posts_for_a_moment_is_waited_for_and_compared(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def url_behind(database_url: str) -> str:
+    """Give a database whose view of orders is three events behind, and held by nobody."""
     append(database_url, STORY)
     post(database_url)
     append(database_url, many_orders(3))
+    return database_url
+
+
+def test_a_view_that_nobody_posts_for_a_moment_is_waited_for_and_compared(
+    url_behind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(once, "UNPOSTED_SECONDS", 60)
-    later = posting_later(database_url, ORDERS, 0.5)
-    job = done(database_url, ORDERS, dry_run=True)
+    later = threading.Timer(0.5, post, [url_behind, ORDERS])
+    later.start()
+    job = done(url_behind, ORDERS, dry_run=True)
     later.join()
     assert job.comparison is not None
     assert job.comparison.equal
@@ -257,16 +257,37 @@ def test_a_view_that_nobody_posts_for_a_moment_is_waited_for_and_compared(
 
 
 def test_a_view_that_stands_still_is_not_waited_for_and_that_is_said(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    url_behind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append(database_url, STORY)
-    post(database_url)
-    append(database_url, many_orders(3))
     monkeypatch.setattr(once, "UNPOSTED_SECONDS", 0.2)
-    job = done(database_url, ORDERS, dry_run=True)
+    job = done(url_behind, ORDERS, dry_run=True)
     assert (job.state, job.rows, job.comparison) == ("done", {"orders_v1": (3, 6)}, None)
     said = "not compared, for the view in use stands still behind the new tables"
     assert what_was_made(job) == f"orders_v1: 6 rows; {said}"
+
+
+def test_a_rebuild_that_is_cancelled_while_it_waits_for_the_view_ends(
+    url_behind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "UNPOSTED_SECONDS", 60)
+    waiting = threading.Event()
+    is_posted = once.is_posted
+
+    def looked(*of: Any) -> bool:
+        waiting.set()
+        return is_posted(*of)
+
+    def cancel_it() -> None:
+        assert waiting.wait(60)
+        with connect(url_behind, name="operator") as connection:
+            cancel(connection, ORDERS)
+
+    monkeypatch.setattr(once, "is_posted", looked)
+    operator = threading.Thread(target=cancel_it)
+    operator.start()
+    with pytest.raises(RebuildFailed, match=r"orders: it was cancelled\."):
+        done(url_behind, ORDERS, dry_run=True)
+    operator.join()
 
 
 def test_what_is_held_waits_until_it_is_let_go(database_url: str) -> None:

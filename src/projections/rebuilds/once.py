@@ -115,7 +115,8 @@ def wait_for_live(connection: Connection[TupleRow], projection: Projection) -> N
     before = -1
     while (now := time.monotonic()) < began + LIVE_SECONDS:
         live = min(one[2] for one in standings(connection, projection, "live"))
-        if live >= max(one[2] for one in standings(connection, projection, "building")):
+        new = (one[2] for one in standings(connection, projection, "building"))
+        if live >= max(new, default=0):  # none: it has been cancelled
             return
         if live != before:
             before, moved = live, now
