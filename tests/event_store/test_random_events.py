@@ -42,7 +42,7 @@ def values(hint: Any) -> some.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("kind", STORED_AS.values(), ids=lambda kind: kind.__name__)
 def test_any_event_comes_back_as_it_was(kind: type[Event]) -> None:
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(values(kind))
     def comes_back(event: Event) -> None:
         name, schema_version, data = encode(event)

@@ -35,7 +35,6 @@ pytestmark = pytest.mark.timeout(3_600)
 
 quickly = settings(
     max_examples=max(EXAMPLES, FEW),
-    deadline=None,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from event_store.connections import connect
+from event_store.connections import STATEMENT_MS, connect
 from tests.valkey import until
 
 SECONDS = 60
@@ -21,9 +21,11 @@ select not exists (select from pg_stat_activity
 
 
 @contextmanager
-def closed_session(database_url: str, name: str) -> Iterator[Connection[TupleRow]]:
+def closed_session(
+    database_url: str, name: str, *, statement_ms: int = STATEMENT_MS
+) -> Iterator[Connection[TupleRow]]:
     """Lend a connection, and return from the block when the server has ended its session."""
-    with connect(database_url, name=name) as connection:
+    with connect(database_url, name=name, statement_ms=statement_ms) as connection:
         process = connection.info.backend_pid
         try:
             yield connection

@@ -424,7 +424,7 @@ def test_a_past_whose_maker_died_is_made_by_another(
     async def ask() -> None:
         async with Pasts(database_url) as pasts:
             assert isinstance(await asked(pasts, 10), Underway)
-            with closed_session(database_url, "test dies") as dying:
+            with closed_session(database_url, "test dies", statement_ms=60_000) as dying:
                 assert Archivist(PROJECTIONS).step(dying)
                 with connect(database_url, name="test other", statement_ms=60_000) as other:
                     assert not Archivist(PROJECTIONS).step(other)  # somebody is at it

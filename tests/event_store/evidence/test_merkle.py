@@ -125,7 +125,7 @@ def test_a_tree_stored_in_tiles_has_the_root_of_the_rfc(size: int) -> None:
     assert edge.root() == tiles.root((0, size)) == naive(leaves)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_tree_that_grew_by_pages_is_the_tree_made_at_once(data: st.DataObject) -> None:
     leaves = some(data.draw(st.integers(1, 1_500)))
@@ -140,7 +140,7 @@ def test_a_tree_that_grew_by_pages_is_the_tree_made_at_once(data: st.DataObject)
     assert Tiles(stored).root((0, len(leaves))) == naive(leaves)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_proof_holds_and_no_other_does(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 1_200))
@@ -159,7 +159,7 @@ def test_every_proof_holds_and_no_other_does(data: st.DataObject) -> None:
             root_by_inclusion(leaves[index], index, size, wrong)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_batch_proves_any_choice_of_leaves(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 700))
